@@ -1,0 +1,136 @@
+package dht
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"supernode/dht/wire"
+)
+
+// Instant is a point in time in nanoseconds on the embedder's monotonic clock, whose zero is of no meaning.
+type Instant int64
+
+// Add is the instant d after t.
+func (t Instant) Add(d time.Duration) Instant { return t + Instant(d) }
+
+// seconds is t in whole seconds, the resolution the stores keep.
+func (t Instant) seconds() uint32 { return uint32(t / Instant(time.Second)) }
+
+// Limits on configuration, and what zero stands for.
+const (
+	DefaultMaxNodes = 1_000_000
+	DefaultMaxPeers = 2_000_000
+	MaxMaxNodes     = 1 << 27
+	MaxMaxPeers     = 1 << 30
+)
+
+// Config is what a node is made of. The zero value of every field but Seed is a usable default.
+type Config struct {
+	// Seed is the source of all the node's randomness: its id, transaction ids, token secrets, choices among
+	// peers. It must come from a cryptographic source outside of simulations; whoever knows it forges tokens.
+	Seed [32]byte
+
+	// ID is the node's id; the zero ID means: choose one at random.
+	ID wire.ID
+
+	// Version is the four bytes of "v" in every message.
+	Version [4]byte
+
+	// MaxNodes bounds the routing table of each address family; MaxPeers bounds all stored peers together.
+	MaxNodes, MaxPeers int
+
+	// Own lists the addresses the node is bound to. A node on a loopback or private address may talk to
+	// others of that kind; unspecified addresses say nothing and are ignored.
+	Own []netip.Addr
+
+	// AllowPrivate lets the node talk to private, loopback, link-local and reserved addresses.
+	AllowPrivate bool
+
+	// Start is the current time.
+	Start Instant
+}
+
+// Node is a DHT node. See the package documentation for how to drive one.
+type Node struct {
+	id      wire.ID
+	version [4]byte
+	rng     *rand.ChaCha8
+	reach   reach
+
+	tables  [families]*table
+	peers   *peerStore
+	tokens  tokens
+	pending pending
+	probes  probes
+	seeds   seeds
+	upkeep  upkeep
+
+	// Scratch space for one reply, so that the packet path needs no memory of its own.
+	scratch struct {
+		ip     [wire.CompactAddr6]byte
+		token  [tokenSize]byte
+		nodes  [K * wire.CompactNode4]byte
+		nodes6 [K * wire.CompactNode6]byte
+		values [maxReply]byte
+	}
+}
+
+// New makes a node that knows nobody. Errors name the field that is out of range.
+func New(c Config) (*Node, error) {
+	if c.MaxNodes == 0 {
+		c.MaxNodes = DefaultMaxNodes
+	}
+	if c.MaxPeers == 0 {
+		c.MaxPeers = DefaultMaxPeers
+	}
+	if c.MaxNodes < 1 || c.MaxNodes > MaxMaxNodes {
+		return nil, fmt.Errorf("MaxNodes %d: must be 1 to %d", c.MaxNodes, MaxMaxNodes)
+	}
+	if c.MaxPeers < 1 || c.MaxPeers > MaxMaxPeers {
+		return nil, fmt.Errorf("MaxPeers %d: must be 1 to %d", c.MaxPeers, MaxMaxPeers)
+	}
+	if c.Seed == [32]byte{} {
+		return nil, errors.New("Seed is all zeros: fill it from a cryptographic random source")
+	}
+	n := &Node{id: c.ID, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate)}
+	if n.id == (wire.ID{}) {
+		n.rng.Read(n.id[:])
+	}
+	n.tables[v4] = newTable(v4, c.MaxNodes, n.hashKey())
+	n.tables[v6] = newTable(v6, c.MaxNodes, n.hashKey())
+	n.peers = newPeerStore(c.MaxPeers, n.hashKey())
+	n.tokens.master = [2]uint64{n.rng.Uint64(), n.rng.Uint64()}
+	n.pending.init()
+	n.probes.init(n.hashKey(), c.Start)
+	n.upkeep.init(c.Start)
+	return n, nil
+}
+
+func (n *Node) hashKey() (k hashKey) {
+	for i := range k {
+		k[i] = n.rng.Uint64()
+	}
+	return k
+}
+
+// ID is the node's own id.
+func (n *Node) ID() wire.ID { return n.id }
+
+// Counts says how much the node holds.
+type Counts struct {
+	Nodes4, Nodes6 int // verified nodes in the routing tables
+	Peers          int // stored peers, some of which may have expired and not yet been swept
+	Infohashes     int // info_hashes with at least one stored peer
+	Pending        int // queries of ours without an answer yet
+}
+
+// Counts reads the sizes of the stores, in constant time.
+func (n *Node) Counts() Counts {
+	return Counts{
+		Nodes4: n.tables[v4].count, Nodes6: n.tables[v6].count,
+		Peers: n.peers.count, Infohashes: n.peers.swarmCount, Pending: n.pending.count,
+	}
+}

@@ -1,0 +1,309 @@
+package dht
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+
+	"supernode/dht/wire"
+)
+
+const (
+	// K is how many nodes a reply names (BEP 5).
+	K = 8
+
+	// blockNodes is the number of nodes stored side by side, so that answering a query reads memory in one run.
+	blockNodes = 8
+
+	// bucketNodes bounds a bucket. Ids of honest nodes are uniform, and a full table holds 4 to 8 nodes a
+	// bucket, so that only someone placing ids ever meets this bound.
+	bucketNodes = 32
+
+	// bucketSubnet bounds the nodes of one /24 (IPv6: /48) in one bucket, hostNodes those of one host in the
+	// whole table. A host is an IPv4 address or an IPv6 /64.
+	bucketSubnet = 2
+	hostNodes4   = 1
+	hostNodes6   = 4
+
+	// maxFails is how many queries in a row a node may leave unanswered before it is dropped (BEP 5: "bad").
+	maxFails = 2
+
+	chunkBlocks = 1024 // blocks allocated at a time
+)
+
+// table is the routing table of one address family: verified nodes only, found by nearness to any target.
+//
+// An ordinary node keeps a tree of buckets that is fine near its own id and coarse elsewhere. This one is to
+// answer well for every target, so its buckets are all the same size: bucket b holds the nodes whose ids begin
+// with the bits of b. In XOR distance from a target with prefix p, all of bucket p comes before all of bucket p^1,
+// then p^2, p^3 and so on. The closest nodes are therefore found by walking buckets in that order, skipping
+// empty ones with a bitmap, until K nodes are in hand: exactly the K closest, usually from one or two buckets.
+//
+// Nodes lie in blocks of eight, each block's ids and addresses ("blobs", as they go into a reply) side by
+// side. A bucket is a chain of blocks of which only the first may be partly filled.
+//
+// Memory for an IPv4 node: 26 bytes of blob and 6 of bookkeeping, at a block fill of about 70 %, and its place
+// in the index of hosts, 10 to 17 bytes.
+type table struct {
+	family   family
+	blobSize int
+	limit    int // of count
+	count    int
+
+	shift   uint     // id>>shift is the bucket, for the top 64 bits of an id
+	heads   []uint32 // by bucket: number of its first block, plus one; zero is an empty bucket
+	filled  []uint64 // bitmap: buckets that are not empty
+	filled2 []uint64 // bitmap: words of filled that are not zero
+
+	meta   [][]blockMeta // chunks
+	blobs  [][]byte      // chunks, chunkBlocks*blockNodes*blobSize each
+	blocks uint32        // ever allocated
+	free   uint32        // chain of freed blocks, plus one
+
+	hosts index // host hash to bucket
+	key   hashKey
+}
+
+// blockMeta is what a block knows about its nodes beside the blobs.
+type blockMeta struct {
+	seen  [blockNodes]uint32 // second of the last answer
+	fails [blockNodes]uint8  // queries unanswered since
+	next  uint32             // next block of the bucket, plus one
+	n     uint32             // nodes in the block
+}
+
+// slot is where a node is stored: block*blockNodes + position.
+type slot uint32
+
+func newTable(f family, limit int, key hashKey) *table {
+	prefix := max(6, bits.Len(uint((limit-1)/K))) // at least one word of the bitmap
+	words := 1 << (prefix - 6)
+	return &table{
+		family: f, blobSize: nodeSize[f], limit: limit,
+		shift:   uint(64 - prefix),
+		heads:   make([]uint32, 1<<prefix),
+		filled:  make([]uint64, words),
+		filled2: make([]uint64, (words+63)/64),
+		hosts:   newIndex(),
+		key:     key,
+	}
+}
+
+func (t *table) bucketOf(id []byte) uint32 { return uint32(binary.BigEndian.Uint64(id) >> t.shift) }
+
+func (t *table) block(b uint32) *blockMeta { return &t.meta[b/chunkBlocks][b%chunkBlocks] }
+
+// blob is the compact node at s: a view into the table.
+func (t *table) blob(s slot) []byte {
+	chunk, i := uint32(s)/(chunkBlocks*blockNodes), int(uint32(s)%(chunkBlocks*blockNodes))*t.blobSize
+	return t.blobs[chunk][i : i+t.blobSize : i+t.blobSize]
+}
+
+func (t *table) addr(s slot) netip.AddrPort { return wire.Addr(t.blob(s)[20:]) }
+
+func (t *table) metaOf(s slot) (*blockMeta, uint32) {
+	return t.block(uint32(s) / blockNodes), uint32(s) % blockNodes
+}
+
+// slots walks the nodes of a bucket, last block first filled, until yield returns false.
+func (t *table) slots(bucket uint32, yield func(slot) bool) {
+	for b := t.heads[bucket]; b != 0; b = t.block(b - 1).next {
+		for i := range t.block(b - 1).n {
+			if !yield(slot((b-1)*blockNodes + i)) {
+				return
+			}
+		}
+	}
+}
+
+// host identifies who answers for a node's behaviour: an IPv4 address or an IPv6 /64.
+func (t *table) host(addr []byte) uint64 {
+	if t.family == v4 {
+		return uint64(binary.BigEndian.Uint32(addr))
+	}
+	return binary.BigEndian.Uint64(addr)
+}
+
+func (t *table) subnet(addr []byte) uint64 {
+	if t.family == v4 {
+		return uint64(binary.BigEndian.Uint32(addr) >> 8)
+	}
+	return binary.BigEndian.Uint64(addr) >> 16
+}
+
+// find looks for the node at compact address addr. When there is none it still says how many nodes the
+// address's host has, and where the last of them is.
+func (t *table) find(addr []byte) (at slot, found bool, ofHost int) {
+	host := t.host(addr)
+	p := t.hosts.probe(uint32(t.key.hash64(host)))
+	var checked [hostNodes6]uint32 // buckets seen: several nodes of a host may share one
+	buckets := 0
+next:
+	for bucket, ok := p.next(); ok; bucket, ok = p.next() {
+		for _, b := range checked[:buckets] {
+			if b == bucket {
+				continue next
+			}
+		}
+		if buckets < len(checked) {
+			checked[buckets] = bucket
+			buckets++
+		}
+		for s := range t.inBucket(bucket) {
+			a := t.blob(s)[20:]
+			if string(a) == string(addr) {
+				return s, true, ofHost + 1
+			}
+			if t.host(a) == host {
+				at = s
+				ofHost++
+			}
+		}
+	}
+	return at, false, ofHost
+}
+
+func (t *table) inBucket(bucket uint32) func(func(slot) bool) {
+	return func(yield func(slot) bool) { t.slots(bucket, yield) }
+}
+
+// answered records that the node with this id answered a query of ours from addr (compact). It reports whether
+// the table now holds the node.
+func (t *table) answered(id *wire.ID, addr []byte, now uint32) bool {
+	at, found, ofHost := t.find(addr)
+	if found {
+		if string(t.blob(at)[:20]) != string(id[:]) {
+			t.remove(at) // a node that changes its id is not one to rely on
+			return false
+		}
+		meta, i := t.metaOf(at)
+		meta.seen[i], meta.fails[i] = now, 0
+		return true
+	}
+	if limit := hostLimit[t.family]; ofHost >= limit {
+		// The host's earlier node keeps its place as long as it answers.
+		if meta, i := t.metaOf(at); meta.fails[i] == 0 {
+			return false
+		}
+		t.remove(at)
+	}
+	return t.insert(id, addr, now)
+}
+
+var hostLimit = [families]int{hostNodes4, hostNodes6}
+
+// insert adds a node whose address is not in the table, if the bucket's bounds allow it or a failing node can
+// make room.
+func (t *table) insert(id *wire.ID, addr []byte, now uint32) bool {
+	bucket := t.bucketOf(id[:])
+	inBucket, inSubnet := 0, 0
+	var failing slot
+	hasFailing := false
+	for s := range t.inBucket(bucket) {
+		b := t.blob(s)
+		if string(b[:20]) == string(id[:]) {
+			return false // an id belongs to who had it first
+		}
+		if t.subnet(b[20:]) == t.subnet(addr) {
+			inSubnet++
+		}
+		if meta, i := t.metaOf(s); meta.fails[i] > 0 {
+			failing, hasFailing = s, true
+		}
+		inBucket++
+	}
+	if inSubnet >= bucketSubnet {
+		return false
+	}
+	if inBucket >= bucketNodes || t.count >= t.limit {
+		if !hasFailing {
+			return false
+		}
+		t.remove(failing)
+	}
+	if !t.hosts.insert(uint32(t.key.hash64(t.host(addr))), bucket) {
+		return false
+	}
+	head := t.heads[bucket]
+	if head == 0 || t.block(head-1).n == blockNodes {
+		fresh := t.allocate()
+		t.block(fresh).next = head
+		head = fresh + 1
+		t.heads[bucket] = head
+		t.filled[bucket/64] |= 1 << (bucket % 64)
+		t.filled2[bucket/64/64] |= 1 << (bucket / 64 % 64)
+	}
+	meta := t.block(head - 1)
+	i := meta.n
+	meta.n++
+	meta.seen[i], meta.fails[i] = now, 0
+	b := t.blob(slot((head-1)*blockNodes + i))
+	copy(b[copy(b, id[:]):], addr)
+	t.count++
+	return true
+}
+
+// failed records that the node at compact address addr left a query unanswered. It reports whether the node is
+// in the table still and deserves another try.
+func (t *table) failed(addr []byte) bool {
+	at, found, _ := t.find(addr)
+	if !found {
+		return false
+	}
+	meta, i := t.metaOf(at)
+	meta.fails[i]++
+	if meta.fails[i] >= maxFails {
+		t.remove(at)
+		return false
+	}
+	return true
+}
+
+// remove deletes the node at s. Slots of its bucket are not valid afterwards.
+func (t *table) remove(s slot) {
+	bucket := t.bucketOf(t.blob(s))
+	p := t.hosts.probe(uint32(t.key.hash64(t.host(t.blob(s)[20:]))))
+	for b, ok := p.next(); ok; b, ok = p.next() {
+		if b == bucket {
+			p.remove()
+			break
+		}
+	}
+	// The last node of the bucket's first block fills the hole.
+	head := t.heads[bucket] - 1
+	first := t.block(head)
+	last := slot(head*blockNodes + first.n - 1)
+	meta, i := t.metaOf(s)
+	lastMeta, j := t.metaOf(last)
+	meta.seen[i], meta.fails[i] = lastMeta.seen[j], lastMeta.fails[j]
+	copy(t.blob(s), t.blob(last))
+	first.n--
+	if first.n == 0 {
+		t.heads[bucket] = first.next
+		first.next = t.free
+		t.free = head + 1
+		if t.heads[bucket] == 0 {
+			t.filled[bucket/64] &^= 1 << (bucket % 64)
+			if t.filled[bucket/64] == 0 {
+				t.filled2[bucket/64/64] &^= 1 << (bucket / 64 % 64)
+			}
+		}
+	}
+	t.count--
+}
+
+// allocate returns the number of an empty block.
+func (t *table) allocate() uint32 {
+	if t.free != 0 {
+		b := t.free - 1
+		t.free = t.block(b).next
+		*t.block(b) = blockMeta{}
+		return b
+	}
+	if t.blocks%chunkBlocks == 0 {
+		t.meta = append(t.meta, make([]blockMeta, chunkBlocks))
+		t.blobs = append(t.blobs, make([]byte, chunkBlocks*blockNodes*t.blobSize))
+	}
+	t.blocks++
+	return t.blocks - 1
+}
