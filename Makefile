@@ -1,0 +1,53 @@
+# make                    bin/supernode, bin/loadgen, bin/bench: static binaries
+# make test               the whole test suite (needs root for the network namespaces it makes)
+# make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
+
+GO      ?= go
+OUT     ?= out
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := all
+.PHONY: all test check fuzz bench bench-conntrack bench-peers test-interop install-interop clean
+
+all:
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/supernode ./cmd/loadgen ./bench
+
+test: check
+	$(GO) test ./...
+	cd interop && $(GO) test -run TestAnacrolix -count=1 ./...
+
+# What a machine can judge of the source.
+check:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	cd interop && $(GO) vet ./...
+
+# Clients from Debian download through the node.
+test-interop: install-interop
+	cd interop && $(GO) test -run TestLibtorrent -count=1 -v ./...
+
+install-interop:
+	scripts/install-interop.sh
+
+# Every fuzz target for FUZZTIME.
+FUZZTIME ?= 1m
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)
+
+# In-process benchmarks, in the format benchstat reads.
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./dht/... ./internal/udp/ ./cmd/supernode/
+
+bench-conntrack: all
+	bin/bench conntrack --out $(OUT)/conntrack
+
+bench-peers: all
+	$(GO) build -trimpath -o bin/ ./bench/peers/anacrolix-server
+	bin/bench peers --out $(OUT)/peers
+
+clean:
+	rm -rf bin $(OUT)

@@ -1,0 +1,57 @@
+// Command anacrolix-server serves the DHT with github.com/anacrolix/dht, for measuring it beside supernode: alone (no
+// bootstrap), with its send limiter lifted and its peer store on, so that it answers all it can.
+//
+//	anacrolix-server ADDR:PORT
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/anacrolix/dht/v2"
+	peer_store "github.com/anacrolix/dht/v2/peer-store"
+	"github.com/anacrolix/log"
+	"golang.org/x/time/rate"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "anacrolix-server:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("want one argument, the ADDR:PORT to listen on, not %d", len(args))
+	}
+	conn, err := net.ListenPacket("udp", args[0])
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer conn.Close()
+	// A socket buffer as large as supernode's: the comparison is of servers, not of defaults.
+	if err := conn.(*net.UDPConn).SetReadBuffer(16 << 20); err != nil {
+		return fmt.Errorf("set receive buffer: %w", err)
+	}
+	config := dht.NewDefaultServerConfig()
+	config.Conn = conn
+	config.NoSecurity = true
+	config.StartingNodes = func() ([]dht.Addr, error) { return nil, nil }
+	config.SendLimiter = rate.NewLimiter(rate.Inf, 0)
+	config.PeerStore = new(peer_store.InMemory)
+	config.Logger = log.Default.FilterLevel(log.Error)
+	server, err := dht.NewServer(config)
+	if err != nil {
+		return fmt.Errorf("start server: %w", err)
+	}
+	defer server.Close()
+
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
+	<-stop
+	return nil
+}

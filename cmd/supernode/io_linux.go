@@ -1,0 +1,4 @@
+package main
+
+// defaultIO is what --io is if not given.
+const defaultIO = "mmsg"

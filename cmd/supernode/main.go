@@ -1,0 +1,55 @@
+// Command supernode is a BitTorrent Mainline DHT node that answers as many queries per core as the kernel's UDP path
+// allows.
+//
+// One OS thread does all the work: it receives a batch of datagrams, lets the node (package dht) answer each,
+// sends the answers as one batch, and asks the node what it wants to send of its own accord. Everything else
+// in this command is around that loop: flags, bootstrap names, HTTP, logs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a mistake in a flag, file or address: something the user mends on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(report(err, os.Stderr))
+}
+
+// run is the whole command; it returns when ctx ends, with nil, or when it cannot go on.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	cmd := newCommand(stdout, stderr)
+	cmd.SetArgs(args)
+	return cmd.ExecuteContext(ctx)
+}
+
+// report prints err as one line and says which status to exit with.
+func report(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, "supernode:", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"supernode/dht"
+	"supernode/dht/wire"
+	"supernode/internal/conntrack"
+)
+
+// collector turns the worker's counts into metrics at each scrape. Nothing is prepared in advance, so that the
+// packet path pays for no metric.
+type collector struct{ w *worker }
+
+func newRegistry(w *worker) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collector{w}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("supernode_"+name, help, labels, nil)
+}
+
+var (
+	descQueries   = desc("queries_total", "Queries that were answered or refused, by method.", "method")
+	descReplies   = desc("replies_total", "Replies sent, errors not included.")
+	descErrors    = desc("errors_total", "KRPC errors sent, by code.", "code")
+	descDropped   = desc("dropped_total", "Datagrams that were received or to be sent and were dropped, by reason.", "reason")
+	descAsked     = desc("own_queries_total", "Queries that the node itself has sent.")
+	descAnswers   = desc("own_answers_total", "Answers to queries of the node's own.")
+	descQueryIn   = desc("query_bytes_total", "UDP payload of the queries that got a reply or an error.")
+	descReplyOut  = desc("reply_bytes_total", "UDP payload of the replies and errors; divided by query_bytes it is the amplification.")
+	descReceived  = desc("received_total", "Datagrams received.")
+	descSent      = desc("sent_total", "Datagrams sent.")
+	descCalls     = desc("syscalls_total", "System calls that moved datagrams, by direction.", "direction")
+	descBatch     = desc("receive_batch_size", "Datagrams in a received batch.")
+	descNodes     = desc("nodes", "Verified nodes in the routing table, by address family.", "family")
+	descPeers     = desc("peers", "Stored peers.")
+	descHashes    = desc("infohashes", "Info_hashes with at least one stored peer.")
+	descPending   = desc("pending_queries", "Queries of the node's own that wait for an answer.")
+	descCtEntries = desc("conntrack_entries", "Connection tracking entries in the node's network namespace.")
+	descCtLimit   = desc("conntrack_limit", "Connection tracking entries at most, host-wide.")
+)
+
+// Describe leaves the metrics undescribed: which of them exist depends on what the kernel tells.
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads all metrics.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	t, u := c.w.published.read(), c.w.transport.Stats()
+	for m := range wire.Methods {
+		counter(descQueries, t.queries[m], m.String())
+	}
+	counter(descReplies, t.replies)
+	for i, n := range t.errors {
+		if n > 0 || i == wire.CodeProtocol-firstError || i == wire.CodeMethodUnknown-firstError {
+			counter(descErrors, n, strconv.Itoa(firstError+i))
+		}
+	}
+	for v := dht.DropMalformed; v < dht.Verdicts; v++ {
+		counter(descDropped, t.verdicts[v], v.String())
+	}
+	counter(descDropped, u.Truncated, "truncated")
+	counter(descDropped, u.BufferDrops, "receive_buffer")
+	counter(descDropped, u.SendErrors.Permission, "send_eperm")
+	counter(descDropped, u.SendErrors.NoBuffer, "send_buffer")
+	counter(descDropped, u.SendErrors.Unreachable, "send_unreachable")
+	counter(descDropped, u.SendErrors.Other, "send_other")
+	counter(descAsked, t.asked)
+	counter(descAnswers, t.verdicts[dht.Accepted])
+	counter(descQueryIn, t.queryBytes)
+	counter(descReplyOut, t.replyBytes)
+	counter(descReceived, u.Received)
+	counter(descSent, u.Sent)
+	counter(descCalls, u.ReceiveCalls, "receive")
+	counter(descCalls, u.SendCalls, "send")
+	gauge(descNodes, float64(t.counts.Nodes4), "ipv4")
+	gauge(descNodes, float64(t.counts.Nodes6), "ipv6")
+	gauge(descPeers, float64(t.counts.Peers))
+	gauge(descHashes, float64(t.counts.Infohashes))
+	gauge(descPending, float64(t.counts.Pending))
+	ch <- batchHistogram(&t)
+	if facts, err := conntrack.Read(); err == nil && facts.Present {
+		gauge(descCtEntries, float64(facts.Count))
+		gauge(descCtLimit, float64(facts.Limit))
+	}
+}
+
+// batchHistogram makes cumulative buckets with upper bounds 1, 3, 7, ... of the counts by number of bits.
+func batchHistogram(t *tally) prometheus.Metric {
+	buckets := make(map[float64]uint64, batchBuckets)
+	total := uint64(0)
+	for i := 1; i < batchBuckets; i++ {
+		total += t.batches[i]
+		buckets[float64(uint(1)<<i-1)] = total
+	}
+	return prometheus.MustNewConstHistogram(descBatch, total, float64(t.datagrams), buckets)
+}
