@@ -1,0 +1,3 @@
+package udp
+
+var backends = []backend{{"mmsg", OpenMmsg}, {"net", OpenNet}}

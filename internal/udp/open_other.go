@@ -1,0 +1,22 @@
+//go:build !linux
+
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+)
+
+// OpenMmsg needs Linux.
+func OpenMmsg(listen []netip.AddrPort, o Options) (Transport, error) {
+	return nil, fmt.Errorf("open mmsg sockets: %w: recvmmsg and sendmmsg are used on Linux only, this is %s: use --io net",
+		errors.ErrUnsupported, runtime.GOOS)
+}
+
+// wire is nothing where no backend needs it.
+type wire struct{}
+
+func newWire(int) wire       { return wire{} }
+func (wire) armInbox([]byte) {}
