@@ -3,7 +3,6 @@
 # make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
 
 GO      ?= go
-OUT     ?= out
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 export CGO_ENABLED = 0
@@ -43,11 +42,11 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./dht/... ./internal/udp/ ./cmd/supernode/
 
 bench-conntrack: all
-	bin/bench conntrack --out $(OUT)/conntrack
+	bin/bench conntrack
 
 bench-peers: all
 	$(GO) build -trimpath -o bin/ ./bench/peers/anacrolix-server
-	bin/bench peers --out $(OUT)/peers
+	bin/bench peers
 
 clean:
-	rm -rf bin $(OUT)
+	rm -rf bin out

@@ -1,0 +1,9 @@
+// Package trial runs trials: it keeps a server and a generator alive in a lab, switches the server's firewall
+// between trials, and reads the clocks at both ends of the measured interval.
+//
+// Restarting either program between trials would be the largest source of noise there is, so nothing is
+// restarted: the arms of a run differ in the ruleset and in nothing else.
+//
+// The harness shares the generator's core. It sleeps while a trial runs, in a read of the generator's output, and
+// wakes twice: when the generator says that the measured interval begins, and when it says that it has ended.
+package trial
