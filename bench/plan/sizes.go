@@ -1,0 +1,57 @@
+package plan
+
+import "time"
+
+// Everything that decides how long a run takes, and so how narrow its intervals get, stands here.
+
+// arms and patterns list what may be asked for, in the order reports show it.
+var (
+	arms     = []Arm{Off, Control, On, Notrack}
+	patterns = []Pattern{Few, Many}
+	flows    = map[Pattern]int{
+		Few:  1_000,
+		Many: 60_000, // of the 131,072 addresses the client owns; well below a default table of 262,144
+	}
+)
+
+const (
+	// rate keeps the server's core between a quarter and half busy on a small cloud VM: enough queries
+	// for a steady figure, no queue that would turn CPU time into latency and loss.
+	rate = 80_000
+	// window is enough to keep the server's core from ever running dry, and so few that the datagrams in
+	// flight fit a default socket buffer (212,992 bytes, each datagram charged with its whole slab object).
+	window = 256
+
+	// What a trial costs besides its own time: switching the ruleset, the canary, and the generator's
+	// wait for late answers.
+	perTrial = 200 * time.Millisecond
+	// Building the lab, starting both programs, taking the lab down.
+	perRun = 3 * time.Second
+)
+
+// Quick is the run for a first answer: under a minute, CPU time and latency only.
+func Quick() Spec {
+	return Spec{
+		Blocks: 6, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Fixed: Timing{Warmup: 250 * time.Millisecond, Measure: 600 * time.Millisecond},
+	}
+}
+
+// Full is the run to quote: under ten minutes, both measures.
+func Full() Spec {
+	return Spec{
+		Blocks: 16, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Fixed: Timing{Warmup: 400 * time.Millisecond, Measure: 1500 * time.Millisecond},
+		Max:   Timing{Warmup: 300 * time.Millisecond, Measure: 1000 * time.Millisecond},
+	}
+}
+
+// Estimate is how long a run of the spec should take on the wall clock, building the lab included.
+func (s Spec) Estimate() time.Duration {
+	var block time.Duration
+	for _, m := range s.Measures() {
+		t := s.Timing(m)
+		block += t.Warmup + t.Measure + perTrial
+	}
+	return perRun + block*time.Duration(s.Blocks*len(s.Arms)*len(s.Patterns))
+}

@@ -1,0 +1,94 @@
+package record
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Run is a file of records read back.
+type Run struct {
+	Header   Header
+	Trials   []Trial  // in the order they were run
+	Warnings []string // what the reader had to forgive
+}
+
+// ReadDir reads the records in a run's directory.
+func ReadDir(dir string) (Run, error) {
+	path := filepath.Join(dir, FileName)
+	file, err := os.Open(path)
+	if err != nil {
+		return Run{}, fmt.Errorf("open records: %w", err)
+	}
+	defer file.Close()
+	run, err := Read(file)
+	if err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return run, nil
+}
+
+// Read reads records until the end of r. A last line without its newline is what a killed run leaves:
+// it is dropped with a warning, unless nothing but the newline is missing.
+func Read(r io.Reader) (Run, error) {
+	var run Run
+	lines := bufio.NewReader(r)
+	for number := 1; ; number++ {
+		line, err := lines.ReadBytes('\n')
+		last := errors.Is(err, io.EOF)
+		switch {
+		case err != nil && !last:
+			return Run{}, err
+		case last && len(line) == 0 && number == 1:
+			return Run{}, errors.New("the file is empty: the run did not get as far as its header")
+		case last && len(line) == 0:
+			return run, nil
+		}
+		err = run.add(line, number)
+		switch {
+		case err != nil && last && number > 1 && !json.Valid(line):
+			run.Warnings = append(run.Warnings,
+				fmt.Sprintf("line %d is cut short: the run was stopped while it was written; it is left out", number))
+			return run, nil
+		case err != nil:
+			return Run{}, fmt.Errorf("line %d: %w", number, err)
+		case last:
+			return run, nil
+		}
+	}
+}
+
+// add decodes one line. The kind and version are looked at before anything else, since the rest of a
+// line of another version need not even decode.
+func (run *Run) add(line []byte, number int) error {
+	var kind struct {
+		Record  string `json:"record"`
+		Version int    `json:"version"`
+	}
+	if err := json.Unmarshal(line, &kind); err != nil {
+		return fmt.Errorf("not a record: %w", err)
+	}
+	switch {
+	case number == 1 && kind.Record != kindHeader:
+		return fmt.Errorf("record %q where the header should be: this is not a file of the harness's records", kind.Record)
+	case number == 1 && kind.Version != Version:
+		return fmt.Errorf("format version %d, this program reads version %d: use the bench that wrote it", kind.Version, Version)
+	case number == 1:
+		return json.Unmarshal(line, &run.Header)
+	case kind.Record != kindTrial:
+		return fmt.Errorf("record %q where a trial should be", kind.Record)
+	}
+	var t Trial
+	if err := json.Unmarshal(line, &t); err != nil {
+		return fmt.Errorf("decode trial: %w", err)
+	}
+	if t.Arm == "" || t.Flows == "" || t.Measure == "" {
+		return errors.New("a trial without its arm, flows or measure")
+	}
+	run.Trials = append(run.Trials, t)
+	return nil
+}

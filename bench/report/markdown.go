@@ -1,0 +1,224 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"supernode/bench/plan"
+)
+
+// Markdown writes report.md: the answer first, then the control it rests on, the figures, the method
+// and what else a reader needs to judge or repeat it.
+func (s Summary) Markdown(w io.Writer) error {
+	var d document
+	d.line("# What connection tracking costs this server")
+	d.line("")
+	d.answer(s)
+	d.control(s)
+	for _, flows := range s.Plan.Patterns {
+		d.pattern(s, flows)
+	}
+	d.method(s)
+	d.machine(s)
+	d.notes(s)
+	d.repeat(s)
+	if _, err := io.WriteString(w, d.String()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// document is Markdown text being written.
+type document struct{ strings.Builder }
+
+func (d *document) line(text string) { d.WriteString(text + "\n") }
+
+func (d *document) linef(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
+
+// table writes rows under a head; every column but the first is set to the right.
+func (d *document) table(head []string, rows [][]string) {
+	d.line("| " + strings.Join(head, " | ") + " |")
+	d.line("|---|" + strings.Repeat("---:|", len(head)-1))
+	for _, row := range rows {
+		d.line("| " + strings.Join(row, " | ") + " |")
+	}
+	d.line("")
+}
+
+func (d *document) answer(s Summary) {
+	d.line("## Can connection tracking increase latency, or slow the server?")
+	d.line("")
+	if s.Verdict == Inconclusive {
+		d.linef("**Verdict of the run: inconclusive.** %s. The figures below are what was measured; do not quote them.",
+			sentenceCase(strings.Join(s.Reasons, "; ")))
+		d.line("")
+	}
+	for i, text := range s.Answers {
+		if i == 0 {
+			d.linef("> %s", text)
+			d.line("")
+			continue
+		}
+		d.linef("- %s", text)
+	}
+	if len(s.Answers) > 1 {
+		d.line("")
+	}
+}
+
+func sentenceCase(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func (d *document) control(s Summary) {
+	d.line("## The control")
+	d.line("")
+	d.line("The baseline is measured twice in every block, as `off` and as `control`. Whatever lies between the two is noise,")
+	d.linef("and no difference smaller than that is claimed. An interval that misses 1, or reaches beyond ±%.0f %% (latency: ±%.0f %%),",
+		100*s.Rules.Control, 100*s.Rules.ControlLatency)
+	d.line("forbids verdicts; of sound runs about one in twenty is rejected this way by chance, and has to be made again.")
+	d.line("")
+	var rows [][]string
+	for _, c := range s.Controls {
+		verdict := "good"
+		if c.Problem != "" {
+			verdict = c.Problem
+		}
+		rows = append(rows, []string{metricTitle(c.Metric), fmt.Sprintf("%.3f", c.Ratio),
+			fmt.Sprintf("%.3f to %.3f", c.Lo, c.Hi), fmt.Sprint(c.N), verdict})
+	}
+	d.table([]string{"control / off", "ratio", s.confidence() + " interval", "pairs", "judgement"}, rows)
+}
+
+// metricTitle is how people call a metric.
+func metricTitle(name string) string {
+	titles := map[string]string{
+		cpuMetric:     "CPU time per query",
+		serverMetric:  "server thread",
+		napiMetric:    "receive work",
+		p50Metric:     "latency, median",
+		p99Metric:     "latency, p99",
+		p999Metric:    "latency, p99.9",
+		answersMetric: "answers/s",
+	}
+	if t, ok := titles[name]; ok {
+		return t
+	}
+	return name
+}
+
+func (d *document) pattern(s Summary, flows plan.Pattern) {
+	d.linef("## %s flows (`%s`)", group(float64(flows.Flows())), flows)
+	d.line("")
+	fixed := slices.Contains(s.Plan.Measures(), plan.Fixed)
+	if fixed {
+		d.linef("CPU time per answered query at %s queries/s, in nanoseconds, with %s intervals:",
+			group(float64(s.Plan.Rate)), s.confidence())
+		d.line("")
+		d.cpuTable(s, flows)
+		d.line("Where it arises. The server's thread pays mostly for the send path (and the output hooks of the firewall), the")
+		d.line("receive thread of its interface (NAPI) for the receive path (and the hooks before and at input):")
+		d.line("")
+		d.splitTable(s, flows)
+		d.line("Latency from the moment a query was due, at the same rate, in microseconds:")
+		d.line("")
+		d.latencyTable(s, flows)
+	}
+	if slices.Contains(s.Plan.Measures(), plan.Max) {
+		d.linef("Flat out: %s queries outstanding, the next one sent when an answer comes.", group(float64(s.Plan.Window)))
+		d.line("")
+		d.throughputTable(s, flows)
+	}
+	d.line("The table of connections, counters summed over the trials:")
+	d.line("")
+	d.conntrackTable(s, flows)
+}
+
+// rows calls row for every arm measured with the pattern.
+func rows(s Summary, flows plan.Pattern, row func(Arm) []string) [][]string {
+	var out [][]string
+	for _, a := range s.Arms {
+		if a.Flows == flows {
+			out = append(out, row(a))
+		}
+	}
+	return out
+}
+
+func (d *document) cpuTable(s Summary, flows plan.Pattern) {
+	d.table([]string{"arm", "ns/query", "against off", "interval", "ns", "p", "verdict"}, rows(s, flows, func(a Arm) []string {
+		row := []string{"`" + string(a.Arm) + "`", withSpan(a.CPU, group)}
+		c, ok := s.compare(a.Arm, plan.Off, flows, cpuMetric)
+		if !ok {
+			return append(row, "", "", "", "", "")
+		}
+		return append(row, change(c.Ratio), span(c.Lo, c.Hi), signed(c.Delta), pValue(c.P), string(c.Verdict))
+	}))
+}
+
+func (d *document) splitTable(s Summary, flows plan.Pattern) {
+	delta := func(a Arm, metric string) string {
+		c, ok := s.compare(a.Arm, plan.Off, flows, metric)
+		if !ok {
+			return ""
+		}
+		return fmt.Sprintf("%s (%s)", signed(c.Delta), c.Verdict)
+	}
+	d.table([]string{"arm", "server thread", "against off", "receive thread", "against off"}, rows(s, flows, func(a Arm) []string {
+		return []string{"`" + string(a.Arm) + "`", withSpan(a.Server, group), delta(a, serverMetric), withSpan(a.NAPI, group), delta(a, napiMetric)}
+	}))
+}
+
+func (d *document) latencyTable(s Summary, flows plan.Pattern) {
+	d.table([]string{"arm", "p50", "p90", "p99", "p99.9", "p99.99", "p50 against off", "p99 against off"}, rows(s, flows, func(a Arm) []string {
+		l := a.Latency
+		row := []string{"`" + string(a.Arm) + "`", withSpan(l.P50, micros), only(l.P90, micros), withSpan(l.P99, micros), only(l.P999, micros), only(l.P9999, micros)}
+		for _, m := range []string{p50Metric, p99Metric} {
+			cell := ""
+			if c, ok := s.compare(a.Arm, plan.Off, flows, m); ok {
+				cell = fmt.Sprintf("%s (%s)", change(c.Ratio), c.Verdict)
+			}
+			row = append(row, cell)
+		}
+		return row
+	}))
+}
+
+func (d *document) throughputTable(s Summary, flows plan.Pattern) {
+	d.table([]string{"arm", "answers/s", "against off", "interval", "p", "server's core busy", "verdict"}, rows(s, flows, func(a Arm) []string {
+		busy := "–"
+		if a.ServerBusy != nil {
+			busy = fmt.Sprintf("%.0f %%", 100*a.ServerBusy.Median)
+		}
+		if a.Limited {
+			busy += ", generator-limited"
+		}
+		row := []string{"`" + string(a.Arm) + "`", withSpan(a.AnswersPerS, group)}
+		c, ok := s.compare(a.Arm, plan.Off, flows, answersMetric)
+		if !ok {
+			return append(row, "", "", "", busy, "")
+		}
+		verdict := string(c.Verdict)
+		if c.AtLeast {
+			verdict += ", at least"
+		}
+		return append(row, change(c.Ratio), span(c.Lo, c.Hi), pValue(c.P), busy, verdict)
+	}))
+}
+
+func (d *document) conntrackTable(s Summary, flows plan.Pattern) {
+	d.table([]string{"arm", "trials", "entries at the end", "drop", "early_drop", "insert_failed", "queries lost"}, rows(s, flows, func(a Arm) []string {
+		lost := "–"
+		if a.LossRatio != nil {
+			lost = part(*a.LossRatio)
+		}
+		k := a.Conntrack
+		return []string{"`" + string(a.Arm) + "`", fmt.Sprint(a.Trials), group(float64(k.Entries)), group(float64(k.Drop)),
+			group(float64(k.EarlyDrop)), group(float64(k.InsertFailed)), lost}
+	}))
+}

@@ -1,0 +1,68 @@
+package report
+
+import (
+	"supernode/bench/plan"
+	"supernode/bench/record"
+	"supernode/bench/stat"
+)
+
+// metric is a quantity that arms are compared in.
+type metric struct {
+	name    string
+	measure plan.Measure
+	better  stat.Better
+	latency bool
+	of      func(record.Trial) float64 // its value in one trial, 0 if there is none
+}
+
+// The names are those of summary.json.
+const (
+	cpuMetric     = "cpu_ns_per_query"
+	serverMetric  = "server_ns_per_query"
+	napiMetric    = "napi_ns_per_query"
+	p50Metric     = "latency_us_p50"
+	p99Metric     = "latency_us_p99"
+	p999Metric    = "latency_us_p99_9"
+	answersMetric = "answers_per_s"
+)
+
+var metrics = []metric{
+	{cpuMetric, plan.Fixed, stat.Lower, false, cpuPerQuery},
+	{serverMetric, plan.Fixed, stat.Lower, false, serverPerQuery},
+	{napiMetric, plan.Fixed, stat.Lower, false, napiPerQuery},
+	{p50Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P50 }},
+	{p99Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P99 }},
+	{p999Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P999 }},
+	{answersMetric, plan.Max, stat.Higher, false, answersPerS},
+}
+
+// limit is how far the control may stray for verdicts in this metric.
+func (m metric) limit(r stat.Rules) float64 {
+	if m.latency {
+		return r.ControlLatency
+	}
+	return r.Control
+}
+
+func cpuPerQuery(t record.Trial) float64    { return perQuery(t, t.Server+t.ServerNAPI) }
+func serverPerQuery(t record.Trial) float64 { return perQuery(t, t.Server) }
+func napiPerQuery(t record.Trial) float64   { return perQuery(t, t.ServerNAPI) }
+
+func perQuery(t record.Trial, ns int64) float64 {
+	return share(float64(ns), float64(t.Answered))
+}
+
+func answersPerS(t record.Trial) float64 { return share(float64(t.Answered)*1e9, float64(t.Duration)) }
+
+// serverBusy is the share of the server's core that its threads and its receive work took.
+func serverBusy(t record.Trial) float64 {
+	return share(float64(t.Server+t.ServerNAPI), float64(t.Duration))
+}
+
+// share is part of whole, 0 of nothing.
+func share(part, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return part / whole
+}

@@ -1,0 +1,118 @@
+package stat
+
+import (
+	"fmt"
+	"math"
+)
+
+// Verdict is what may be said about an arm against its base.
+type Verdict string
+
+const (
+	Slower       Verdict = "slower"
+	Faster       Verdict = "faster"
+	NoDifference Verdict = "no difference" // a difference large enough to matter is ruled out
+	Inconclusive Verdict = "inconclusive"  // neither shown nor ruled out, or the run is not to be trusted
+)
+
+// Better says which way a quantity improves.
+type Better int
+
+const (
+	Lower  Better = iota // CPU time, latency
+	Higher               // answers per second
+)
+
+// Rules are fixed before the measurements are looked at, and printed in the report.
+type Rules struct {
+	Confidence     float64 `json:"confidence"`      // of every interval
+	Resamples      int     `json:"resamples"`       // of every bootstrap
+	MinPairs       int     `json:"min_pairs"`       // fewer pairs than this prove nothing
+	Control        float64 `json:"control"`         // the control's interval, and any "no difference", stays within this share of 1
+	ControlLatency float64 `json:"control_latency"` // the same for latency, which is noisier than CPU time
+	Steal          float64 `json:"steal"`           // a trial that lost more than this share of its CPU time to the host is left out
+	Excluded       float64 `json:"excluded"`        // a run with more than this share of trials left out says nothing
+	Saturated      float64 `json:"saturated"`       // the server limits a closed loop only if its core was at least this busy
+}
+
+// DefaultRules are the rules of every report.
+func DefaultRules() Rules {
+	return Rules{
+		Confidence:     0.95,
+		Resamples:      10_000,
+		MinPairs:       5, // an interval from fewer covers less than 88 %, however it is made
+		Control:        0.04,
+		ControlLatency: 0.10,
+		Steal:          0.01,
+		Excluded:       0.10,
+		Saturated:      0.90,
+	}
+}
+
+// Bootstrap makes intervals as the rules ask for.
+func (r Rules) Bootstrap() Bootstrap { return Bootstrap{Confidence: r.Confidence} }
+
+// Stolen reports whether a trial is to be left out because the hypervisor took the CPU away: stolen is
+// the steal time and total all CPU time of the interval, on the CPUs used, in one unit.
+func (r Rules) Stolen(stolen, total float64) bool { return stolen > r.Steal*total }
+
+// TooMany reports whether so many trials were left out that the run says nothing.
+func (r Rules) TooMany(excluded, trials int) bool {
+	return float64(excluded) > r.Excluded*float64(trials)
+}
+
+// CheckControl says why the baseline compared with itself forbids any verdict, or "" if it does not.
+// ratio is control/off; limit is Control or ControlLatency.
+//
+// An interval that misses 1 means that the harness itself makes a difference. This happens to one
+// honest run in twenty or thirty by chance: such a run has to be made again, not argued with.
+func (r Rules) CheckControl(ratio Estimate, limit float64) string {
+	switch {
+	case ratio.N < r.MinPairs:
+		return fmt.Sprintf("the control has %d pairs, at least %d are needed", ratio.N, r.MinPairs)
+	case !ratio.Contains(1):
+		return fmt.Sprintf("the control differs from the arm it repeats: ratio %.3f, interval %.3f to %.3f", ratio.Median, ratio.Lo, ratio.Hi)
+	case reach(ratio) > math.Log1p(limit):
+		return fmt.Sprintf("the control's interval %.3f to %.3f is wider than ±%.0f %%", ratio.Lo, ratio.Hi, limit*100)
+	}
+	return ""
+}
+
+// Judge says what may be said about ratio (arm/base), given the control's ratio of the same quantity,
+// which has passed CheckControl with the same limit. The reason is empty when the verdict needs none.
+//
+//   - slower, faster: the interval misses 1, and the effect is larger than the largest the control's
+//     interval allows for no effect at all.
+//   - no difference: not so, and the whole interval lies within the limit.
+//   - inconclusive: everything else.
+func (r Rules) Judge(ratio, control Estimate, limit float64, better Better) (Verdict, string) {
+	if ratio.N < r.MinPairs {
+		return Inconclusive, fmt.Sprintf("%d pairs, at least %d are needed", ratio.N, r.MinPairs)
+	}
+	floor := reach(control)
+	shown := !ratio.Contains(1)
+	if shown && math.Abs(math.Log(ratio.Median)) > floor {
+		if (ratio.Median > 1) == (better == Lower) {
+			return Slower, ""
+		}
+		return Faster, ""
+	}
+	switch {
+	case reach(ratio) <= math.Log1p(limit) && shown:
+		return NoDifference, "smaller than what the control shows"
+	case reach(ratio) <= math.Log1p(limit):
+		return NoDifference, ""
+	case shown:
+		return Inconclusive, "the effect is smaller than what the control shows"
+	}
+	return Inconclusive, fmt.Sprintf("the interval includes 1 and is wider than ±%.0f %%", limit*100)
+}
+
+// Reach is the largest effect the interval of a ratio allows in either direction, as a share: 0.04
+// when it ends at 1.04 or at 1/1.04.
+func Reach(ratio Estimate) float64 { return math.Expm1(reach(ratio)) }
+
+// reach is the same as a logarithm, where up and down measure alike.
+func reach(ratio Estimate) float64 {
+	return math.Max(math.Abs(math.Log(ratio.Lo)), math.Abs(math.Log(ratio.Hi)))
+}
