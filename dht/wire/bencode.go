@@ -4,129 +4,113 @@ package wire
 // messages need 3, and BEP 44 values a few more.
 const MaxDepth = 32
 
-// decoder reads bencode from b, at i. Every method returns false on malformed input; the position is then
-// of no use, and the message is given up.
-type decoder struct {
-	b []byte
-	i int
-}
+// A decoder reads bencode from b. Its methods read what stands at b[i] and return it, and where it ends. An end
+// of zero, where nothing ends, says that it is not what the method reads; what skip does not read either is
+// malformed. The position is passed by value because it then stays in a register, and every step waits for it.
+type decoder struct{ b []byte }
 
-// peek is the next byte, or zero at the end: no bencoded value begins or ends with zero.
-func (d *decoder) peek() byte {
-	if d.i < len(d.b) {
-		return d.b[d.i]
+// at is the byte at b[i], or zero at the end: no bencoded value begins or ends with zero.
+func (d *decoder) at(i int) byte {
+	if uint(i) < uint(len(d.b)) {
+		return d.b[i]
 	}
 	return 0
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
-// open consumes the first byte of a list ('l') or dictionary ('d').
-func (d *decoder) open(c byte) bool {
-	if d.peek() != c {
-		return false
-	}
-	d.i++
-	return true
-}
-
-// end consumes the 'e' that closes a list or dictionary, if it is next.
-func (d *decoder) end() bool { return d.open('e') }
-
 // str reads a string, "4:spam". Its length can never be longer than a datagram, which keeps the sum far
 // from overflow.
-func (d *decoder) str() ([]byte, bool) {
-	b, i := d.b, d.i
-	if i >= len(b) || !isDigit(b[i]) {
-		return nil, false
+func (d *decoder) str(i int) (s []byte, end int) {
+	b := d.b
+	if uint(i) >= uint(len(b)) || !isDigit(b[i]) {
+		return nil, 0
 	}
-	n := int(b[i] - '0')
-	i++
-	if n == 0 { // "0:" only: a length has no leading zero
-		if i >= len(b) || b[i] != ':' {
-			return nil, false
+	n := uint(b[i] - '0')
+	for i++; i < len(b); i++ {
+		c := b[i]
+		if c == ':' {
+			i++
+			if end = i + int(n); uint(end) > uint(len(b)) {
+				break
+			}
+			return b[i:end:end], end
 		}
-	}
-	for i < len(b) && isDigit(b[i]) {
-		n = n*10 + int(b[i]-'0')
-		if n > len(b) {
-			return nil, false
+		if !isDigit(c) || n == 0 || n > uint(len(b)) { // behind a zero it is a leading zero
+			break
 		}
-		i++
+		n = n*10 + uint(c-'0')
 	}
-	if i >= len(b) || b[i] != ':' || n > len(b)-i-1 {
-		return nil, false
-	}
-	i++
-	d.i = i + n
-	return b[i : i+n : i+n], true
+	return nil, 0
 }
 
 // integer reads "i42e". Values beyond 64 bits are malformed, as are "i-0e", "i03e" and "ie".
-func (d *decoder) integer() (int64, bool) {
-	if !d.open('i') {
-		return 0, false
+func (d *decoder) integer(i int) (n int64, end int) {
+	if d.at(i) != 'i' {
+		return 0, 0
 	}
-	negative := d.open('-')
-	first := d.i
+	i++
 	limit := uint64(1<<63 - 1)
+	negative := d.at(i) == '-'
 	if negative {
+		i++
 		limit++
 	}
-	var n uint64
-	for isDigit(d.peek()) {
-		digit := uint64(d.b[d.i] - '0')
-		if n > (limit-digit)/10 {
-			return 0, false
+	first := i
+	var u uint64
+	for isDigit(d.at(i)) {
+		digit := uint64(d.b[i] - '0')
+		if u > (limit-digit)/10 {
+			return 0, 0
 		}
-		n = n*10 + digit
-		d.i++
+		u = u*10 + digit
+		i++
 	}
-	digits := d.i - first
-	if digits == 0 || digits > 1 && d.b[first] == '0' || negative && n == 0 || !d.end() {
-		return 0, false
+	digits := i - first
+	if digits == 0 || digits > 1 && d.b[first] == '0' || negative && u == 0 || d.at(i) != 'e' {
+		return 0, 0
 	}
 	if negative {
-		return -int64(n), true
+		return -int64(u), i + 1
 	}
-	return int64(n), true
+	return int64(u), i + 1
 }
 
-// skip passes over one value of any type, depth levels below the top. It keeps no stack but one bit a level,
+// skip passes over one value of any type that stands in depth containers. It keeps no stack but one bit a level,
 // whether that level is a dictionary, so that the input cannot make it recurse.
-func (d *decoder) skip(depth int) bool {
+func (d *decoder) skip(i, depth int) (end int) {
 	var isDict uint64 // bit k: the k-th open container here is a dictionary
 	open := 0
 	for {
-		switch c := d.peek(); {
+		switch c := d.at(i); {
 		case isDigit(c):
-			if _, ok := d.str(); !ok {
-				return false
-			}
+			_, i = d.str(i)
 		case c == 'i':
-			if _, ok := d.integer(); !ok {
-				return false
-			}
+			_, i = d.integer(i)
 		case c == 'l' || c == 'd':
 			if depth+open >= MaxDepth {
-				return false
+				return 0
 			}
-			d.i++
+			i++
 			isDict = isDict<<1 | uint64(c>>3&1^1) // 'd' is 0x64, 'l' is 0x6c: bit 3 tells them apart
 			open++
 		default:
-			return false
+			return 0
 		}
-		for open > 0 && d.end() {
+		if i == 0 {
+			return 0
+		}
+		for open > 0 && d.at(i) == 'e' {
+			i++
 			isDict >>= 1
 			open--
 		}
 		if open == 0 {
-			return true
+			return i
 		}
 		if isDict&1 != 0 { // inside a dictionary the next thing is a key
-			if _, ok := d.str(); !ok {
-				return false
+			if _, i = d.str(i); i == 0 {
+				return 0
 			}
 		}
 	}

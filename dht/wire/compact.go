@@ -82,15 +82,18 @@ func AppendPeer(dst []byte, a netip.AddrPort) []byte {
 // Peers walks the peers in m.Values. Elements that are not compact addresses are passed over.
 func (m *Message) Peers() iter.Seq[netip.AddrPort] {
 	return func(yield func(netip.AddrPort) bool) {
-		d := decoder{b: m.Values}
-		for d.i < len(d.b) {
-			s, ok := d.stringOrSkip(0)
-			if !ok {
-				return
+		d, i := decoder{m.Values}, 0
+		for i < len(d.b) {
+			s, end := d.str(i)
+			if end == 0 {
+				if end = d.skip(i, 0); end == 0 {
+					return
+				}
 			}
 			if a := Addr(s); a.IsValid() && !yield(a) {
 				return
 			}
+			i = end
 		}
 	}
 }

@@ -114,9 +114,17 @@ func TestParseDepth(t *testing.T) {
 				for n, want := range map[int]error{MaxDepth - depth: nil, MaxDepth - depth + 1: ErrBencode, 5000: ErrBencode} {
 					// The innermost container is an empty list, so that every shape has something inside.
 					value := strings.Repeat(shape.open, n-1) + "le" + strings.Repeat(shape.close, n-1)
+					in := fmt.Sprintf(path, value)
+					if strings.HasPrefix(path, "1:ad") && strings.HasSuffix(path, "e") {
+						in = in[:len(in)-1] + "3:numi7e" + "e" // something to lose if "a" is given up midway
+					}
+					in = "d" + in + "1:y1:qe"
 					var m Message
-					err := Parse([]byte("d"+fmt.Sprintf(path, value)+"1:y1:qe"), &m)
+					err := Parse([]byte(in), &m)
 					require.ErrorIs(t, err, want, "%s with %d of %q", path, n, shape.open)
+					if err == nil {
+						require.Equal(t, mustParse(t, in), m)
+					}
 				}
 			}
 		}

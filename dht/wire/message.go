@@ -97,7 +97,7 @@ const (
 
 // Message is one KRPC message. A nil slice is an absent key; an empty one that is not nil is an empty string
 // on the wire. Fields of fixed length (given in brackets, in bytes) are nil in a parsed message unless
-// they had just that length.
+// they had just that length; Append leaves out an ID, Target or InfoHash of any other.
 type Message struct {
 	Kind     Kind
 	Method   Method // queries: "q"
@@ -121,7 +121,7 @@ type Message struct {
 	Samples  []byte // [n*20] info_hashes (BEP 51)
 	BFsd     []byte // [256] Bloom filter of seeds (BEP 33)
 	BFpe     []byte // [256] Bloom filter of downloaders (BEP 33)
-	Value    []byte // "v", the stored value, still bencoded (BEP 44)
+	Value    []byte // "v", the stored value, still bencoded (BEP 44); never empty, perhaps not canonical
 	Key      []byte // "k" [32], ed25519 public key (BEP 44)
 	Sig      []byte // "sig" [64], ed25519 signature (BEP 44)
 	Salt     []byte // BEP 44
@@ -139,5 +139,5 @@ type Message struct {
 	Scrape      bool // "scrape" nonzero (BEP 33)
 
 	Code int64  // errors: the code, zero if "e" is not the list it should be
-	Text []byte // errors: the human-readable part
+	Text []byte // errors: the human-readable part; nil and empty are the same on the wire
 }

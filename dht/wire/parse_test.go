@@ -12,7 +12,7 @@ import (
 )
 
 // mustParse parses in, which must be well-formed, and checks that it agrees with the reference.
-func mustParse(t testing.TB, in string) Message {
+func mustParse(t tester, in string) Message {
 	t.Helper()
 	var m Message
 	require.NoError(t, Parse([]byte(in), &m), "%q", in)
@@ -187,6 +187,7 @@ func TestParseMethods(t *testing.T) {
 		require.Equal(t, name, string(m.Name))
 	}
 	require.Equal(t, "unknown", Unknown.String())
+	require.Equal(t, "unknown", Methods.String())
 	require.Equal(t, "unknown", Method(200).String())
 }
 
@@ -225,13 +226,13 @@ func TestParseOrder(t *testing.T) {
 	want := Message{Kind: Query, Method: GetPeers, Name: []byte("get_peers"), T: []byte("aa"), ID: id20, InfoHash: peer20,
 		Has: HasPort, Port: 1, Want: Want4}
 	body := []string{"2:id" + bstr(string(id20)), "9:info_hash" + bstr(string(peer20)), "4:porti1e", "4:wantl2:n4e"}
-	junk := []string{"", "1:xi1e", "0:0:", "2:yyle", "3:idsde", "1:Ade", "6:targetl1:ae", "300:" + strings.Repeat("k", 300) + "i-5e",
+	junk := []string{"", "1:xi1e", "1:\xffle", "0:0:", "2:yyle", "3:idsde", "1:Ade", "6:targetl1:ae", "300:" + strings.Repeat("k", 300) + "i-5e",
 		"1:zd1:yl1:qe1:ai0e1:ld0:0:ee"}
 	for i := range body {
 		for _, j := range junk {
 			b := strings.Join(append(append([]string{j}, body[i:]...), body[:i]...), j)
 			for _, top := range []string{
-				"d1:ad" + b + "e1:q9:get_peers1:t2:aa1:y1:qe",
+				"d1:ad" + b + "e1:q9:get_peers" + j + "1:t2:aa" + j + "1:y1:qe",
 				"d1:y1:q1:t2:aa1:q9:get_peers1:ad" + b + "ee",
 				"d1:q9:get_peers1:ad" + b + "e1:y1:q1:t2:aae",
 				// Repeated: the first counts, of the right type or not.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -16,53 +15,86 @@ import (
 
 // A tree is one bencoded value.
 type tree struct {
-	kind   byte   // 's', 'i', 'l' or 'd'
-	raw    string // as encoded
-	str    string
-	num    int64
-	keys   []string // of a dictionary, in the order of the input
-	values []tree   // of a list or dictionary
+	kind      byte   // 's', 'i', 'l' or 'd'; 0 for no value
+	raw       string // as encoded
+	str       string
+	num       int64
+	keys      []string // of a dictionary, in the order of the input
+	values    []tree   // of a list or dictionary
+	liberties liberty  // taken here or further in
 }
 
-// plant decodes the value that s begins with, depth containers below the top. A lax planting accepts what only
-// looks like bencode: any text between 'i' and 'e', any spelling of a length, any depth.
-func plant(s string, depth int, lax bool) (v tree, rest string, ok bool) {
+// A liberty is something in which a value is not bencode to the letter, but still looks like it.
+type liberty uint8
+
+const (
+	oddInteger liberty = 1 << iota // anything but an integer of 64 bits in its one spelling
+	oddLength                      // a string's length has leading zeros
+	oddKey                         // a dictionary's key is no string
+	tooDeep                        // beyond MaxDepth
+)
+
+// plant decodes the value that s begins with, depth containers below the top, and notes the liberties it takes.
+func plant(s string, depth int) (v tree, rest string, ok bool) {
 	if s == "" {
 		return v, "", false
 	}
 	switch c := s[0]; {
 	case c == 'i':
 		text, rest, found := strings.Cut(s[1:], "e")
-		n, err := strconv.ParseInt(text, 10, 64)
-		strict := err == nil && strconv.FormatInt(n, 10) == text
-		return tree{kind: 'i', raw: s[:len(s)-len(rest)], num: n}, rest, found && (strict || lax)
+		v = tree{kind: 'i', raw: s[:len(s)-len(rest)]}
+		var err error
+		if v.num, err = strconv.ParseInt(text, 10, 64); err != nil || strconv.FormatInt(v.num, 10) != text {
+			v.liberties = oddInteger
+		}
+		return v, rest, found
 	case c >= '0' && c <= '9':
 		text, rest, found := strings.Cut(s, ":")
 		n, err := strconv.Atoi(text)
-		strict := strconv.Itoa(n) == text
-		if !found || err != nil || n > len(rest) || !strict && !lax {
+		if !found || err != nil || n > len(rest) {
 			return v, "", false
 		}
-		return tree{kind: 's', raw: s[:len(s)-len(rest)+n], str: rest[:n]}, rest[n:], true
+		v = tree{kind: 's', raw: s[:len(s)-len(rest)+n], str: rest[:n]}
+		if strconv.Itoa(n) != text {
+			v.liberties = oddLength
+		}
+		return v, rest[n:], true
 	case c == 'l' || c == 'd':
 		v.kind, rest = c, s[1:]
+		if depth >= MaxDepth {
+			v.liberties = tooDeep
+		}
 		for !strings.HasPrefix(rest, "e") {
 			var item tree
 			if c == 'd' {
-				if item, rest, ok = plant(rest, depth+1, lax); !ok || item.kind != 's' {
+				if item, rest, ok = plant(rest, depth+1); !ok {
 					return v, "", false
 				}
 				v.keys = append(v.keys, item.str)
+				v.liberties |= item.liberties
+				if item.kind != 's' {
+					v.liberties |= oddKey
+				}
 			}
-			if item, rest, ok = plant(rest, depth+1, lax); !ok {
+			if item, rest, ok = plant(rest, depth+1); !ok {
 				return v, "", false
 			}
 			v.values = append(v.values, item)
+			v.liberties |= item.liberties
 		}
 		v.raw = s[:len(s)-len(rest)+1]
-		return v, rest[1:], depth < MaxDepth || lax
+		return v, rest[1:], true
 	}
 	return v, "", false
+}
+
+// plantAll is the tree of the one value that s is, liberties and all; the zero tree if it is none.
+func plantAll(s string) tree {
+	v, rest, ok := plant(s, 0)
+	if !ok || rest != "" {
+		return tree{}
+	}
+	return v
 }
 
 // get is the first value under key. A missing one, or a tree that is no dictionary, gives the zero tree.
@@ -87,8 +119,8 @@ func whatever(int) bool               { return true }
 
 // referenceParse is Parse, by way of a tree.
 func referenceParse(b []byte) (m Message, err error) {
-	top, rest, ok := plant(string(b), 0, false)
-	if !ok || rest != "" || top.kind != 'd' {
+	top := plantAll(string(b))
+	if top.kind != 'd' || top.liberties != 0 {
 		return m, ErrBencode
 	}
 	m.T = top.get("t").bytes(whatever)
@@ -166,6 +198,12 @@ func referenceBody(body tree, m *Message) {
 	}
 }
 
+// A tester is a *testing.T, *testing.F or *rapid.T.
+type tester interface {
+	require.TestingT
+	Helper()
+}
+
 // fields are the byte slices of m, by name.
 func fields(m *Message) map[string][]byte {
 	all := map[string][]byte{}
@@ -179,7 +217,7 @@ func fields(m *Message) map[string][]byte {
 }
 
 // requireViews fails unless every slice of m lies inside b and cannot grow over what follows it.
-func requireViews(t testing.TB, b []byte, m *Message) {
+func requireViews(t tester, b []byte, m *Message) {
 	t.Helper()
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
 	for name, f := range fields(m) {
@@ -201,10 +239,11 @@ func meaning(m Message) Message {
 }
 
 // requireSortedKeys fails unless b is a message whose keys, at the top and in "a" and "r", ascend strictly.
-func requireSortedKeys(t testing.TB, b []byte) {
+func requireSortedKeys(t tester, b []byte) {
 	t.Helper()
-	top, rest, ok := plant(string(b), 0, false)
-	require.True(t, ok && rest == "", "not bencode: %q", b)
+	top := plantAll(string(b))
+	require.Zero(t, top.liberties, "not bencode: %q", b)
+	require.Equal(t, byte('d'), top.kind, "not a dictionary: %q", b)
 	for _, dict := range []tree{top, top.get("a"), top.get("r")} {
 		ascending := slices.IsSorted(dict.keys) && len(slices.Compact(slices.Clone(dict.keys))) == len(dict.keys)
 		require.True(t, ascending, "keys %q of %q", dict.keys, b)
