@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// request is one line of the control protocol: what the trial changes from the command line.
+type request struct {
+	Rate      *float64 `json:"rate"` // 0: closed loop
+	Window    *int     `json:"window"`
+	DurationS *float64 `json:"duration_s"`
+	WarmupS   *float64 `json:"warmup_s"`
+	Flows     *int     `json:"flows"`
+	Mix       *string  `json:"mix"`
+	Seed      *uint64  `json:"seed"`
+}
+
+// parseRequest reads a request line and applies it to p, of which it keeps what the line does not mention. At most
+// c.flows flows can be had.
+func parseRequest(line []byte, c *config) (params, error) {
+	p := c.params
+	var r request
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return p, fmt.Errorf("read request: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return p, errors.New("read request: more than one JSON object in the line")
+	}
+	if r.Rate != nil {
+		p.rate = rate(*r.Rate)
+	}
+	if r.Window != nil {
+		p.window = *r.Window
+	}
+	if r.Flows != nil {
+		p.flows = *r.Flows
+	}
+	if r.Seed != nil {
+		p.seed = *r.Seed
+	}
+	var err error
+	if r.DurationS != nil {
+		if p.duration, err = seconds(*r.DurationS); err != nil {
+			return p, fmt.Errorf("duration_s %v: %w", *r.DurationS, err)
+		}
+	}
+	if r.WarmupS != nil {
+		if p.warmup, err = seconds(*r.WarmupS); err != nil {
+			return p, fmt.Errorf("warmup_s %v: %w", *r.WarmupS, err)
+		}
+	}
+	if r.Mix != nil {
+		if err := p.mix.Set(*r.Mix); err != nil {
+			return p, fmt.Errorf("mix: %w", err)
+		}
+	}
+	if p.flows > c.flows {
+		return p, fmt.Errorf("flows %d: only %d were opened, start with a larger --flows", p.flows, c.flows)
+	}
+	return p, p.check("", c.timeout)
+}
+
+// event is one line of the control protocol's answers.
+type event struct {
+	Event  string  `json:"event"`
+	Flows  int     `json:"flows,omitempty"`
+	Result *result `json:"result,omitempty"`
+	Error  string  `json:"error,omitempty"`
+}
+
+// control runs a trial for each line of stdin, until it ends. Between trials the flows stay alive.
+func control(ctx context.Context, e *engine, c *config, stdin io.Reader, stdout io.Writer) error {
+	out := json.NewEncoder(stdout) // one write a line, not buffered
+	e.events.measuring = func() error { return out.Encode(event{Event: "measuring"}) }
+	e.events.measured = func() error { return out.Encode(event{Event: "measured"}) }
+	if err := tell(func() error { return out.Encode(event{Event: "ready", Flows: c.flows}) }); err != nil {
+		return err
+	}
+	lines := readLines(ctx, e, stdin)
+	for !e.halted.Load() {
+		select {
+		case line := <-lines:
+			if errors.Is(line.err, io.EOF) {
+				return nil
+			}
+			answer, err := respond(e, c, line)
+			if err != nil {
+				return err
+			}
+			if err := tell(func() error { return out.Encode(answer) }); err != nil {
+				return err
+			}
+		default:
+			if err := e.idle(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// respond runs the trial that a line asks for. A bad request is an answer, too; an error ends the program.
+func respond(e *engine, c *config, line input) (event, error) {
+	if line.err != nil {
+		return event{}, fmt.Errorf("read standard input: %w", line.err)
+	}
+	p, err := parseRequest(line.text, c)
+	if err != nil {
+		return event{Event: "error", Error: err.Error()}, nil
+	}
+	r, err := e.run(p)
+	return event{Event: "result", Result: r}, err
+}
+
+// input is a line of standard input, or how it ended.
+type input struct {
+	text []byte
+	err  error
+}
+
+// readLines reads beside the loop, and wakes it after each line that is not empty. The channel has room for
+// one, so that a line which comes during a trial is there when the loop next looks.
+func readLines(ctx context.Context, e *engine, stdin io.Reader) <-chan input {
+	lines := make(chan input, 1)
+	send := func(i input) {
+		select {
+		case lines <- i:
+			e.transport.Wake()
+		case <-ctx.Done():
+		}
+	}
+	go func() {
+		scanner := bufio.NewScanner(stdin)
+		for scanner.Scan() {
+			if text := bytes.TrimSpace(scanner.Bytes()); len(text) > 0 {
+				send(input{text: bytes.Clone(text)})
+			}
+		}
+		err := scanner.Err()
+		if err == nil {
+			err = io.EOF
+		}
+		send(input{err: err})
+	}()
+	return lines
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"supernode/dht/wire"
+	"supernode/internal/udp"
+)
+
+const (
+	batch = 64 // datagrams a system call
+
+	// The kernel's buffers of each socket. Room for the answers that come while the generator waits for its
+	// processor: 8 MiB hold some 10,000.
+	receiveBuffer = 8 << 20
+	sendBuffer    = 4 << 20
+
+	// netQueue bounds the memory of --io net, which keeps a queue of datagrams for each socket.
+	netQueue = 4096
+)
+
+// engine is everything that outlives a trial: sockets, flows, the table of queries. It belongs to one
+// goroutine, locked to its thread; only halt may be called from others.
+type engine struct {
+	transport udp.Transport
+	in        *udp.Inbox
+	queries   *udp.Outbox // to the target
+	answers   *udp.Outbox // to the target's own queries
+	socket    int         // that queries is for
+
+	target   netip.AddrPort
+	unzoned  netip.AddrPort // target, for comparing
+	layout   *layout
+	items    *popularity // info_hashes
+	seed     uint64      // of ids and info_hashes
+	timeout  time.Duration
+	epoch    time.Time
+	table    *outstanding
+	tokens   tokens
+	encoder  *encoder
+	trial    *trial      // nil between trials
+	ignored  tally       // counted into between trials
+	watch    func(*feed) // runs beside each trial, until its feed ends; may be nil
+	feed     *feed       // the trial's, if it is watched
+	events   events
+	halted   atomic.Bool
+	message  wire.Message // the datagram at hand
+	reply    wire.Message
+	id       wire.ID // scratch: on the stack these would move to the heap at each call
+	operand  wire.ID
+	external [wire.CompactAddr6]byte
+}
+
+// events are told as they happen. They may be nil.
+type events struct {
+	measuring func() error
+	measured  func() error
+}
+
+// newEngine opens the sockets.
+func newEngine(c *config, target netip.AddrPort) (*engine, error) {
+	mmsg := c.io == "mmsg"
+	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, mmsg)
+	if err != nil {
+		return nil, err
+	}
+	if c.sources.IsValid() {
+		if err := l.probe(c.sources.Prefix); err != nil {
+			return nil, err
+		}
+	}
+	open, o := udp.OpenMmsg, udp.Options{Batch: batch, ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer, LocalAddr: true}
+	if !mmsg {
+		open = udp.OpenNet
+		o.Batch = max(1, min(batch, netQueue/len(l.listen)))
+	}
+	transport, err := open(l.listen, o)
+	if err != nil {
+		return nil, fmt.Errorf("open the sockets of --flows %d: %w", c.flows, err)
+	}
+	return &engine{
+		transport: transport,
+		in:        udp.NewInbox(batch),
+		queries:   udp.NewOutbox(batch),
+		answers:   udp.NewOutbox(batch),
+		target:    target,
+		unzoned:   netip.AddrPortFrom(target.Addr().WithZone(""), target.Port()),
+		layout:    l,
+		items:     newPopularity(c.infohashes, c.zipf),
+		seed:      c.seed,
+		timeout:   c.timeout,
+		epoch:     time.Now(),
+		table:     newOutstanding(c.slots(c.timeout), int64(c.timeout), rand.Uint32()),
+		encoder:   newEncoder(),
+	}, nil
+}
+
+// now is the time on the engine's clock.
+func (e *engine) now() int64 { return int64(time.Since(e.epoch)) }
+
+// halt ends the trial early, and makes idle return.
+func (e *engine) halt() {
+	e.halted.Store(true)
+	e.transport.Wake()
+}
+
+// idle answers the target's queries between trials, so that it does not take the flows for dead. It
+// returns whenever woken.
+func (e *engine) idle() error {
+	n, err := e.transport.Receive(e.in, -1)
+	if err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	e.handle(n, e.now())
+	return nil
+}
+
+// run runs one trial. The result is that of the trial, or of the part before halt.
+func (e *engine) run(p params) (*result, error) {
+	if size := p.slots(e.timeout); size > len(e.table.slots) {
+		issued := e.table.issued
+		e.table = newOutstanding(size, int64(e.timeout), e.table.head)
+		e.table.issued = issued // answers to these are late, not unheard of
+	}
+	e.table.abandon()
+	e.tokens.clear()
+	e.trial = newTrial(p, e.layout)
+	defer func() { e.trial = nil }()
+	defer e.beginFeed()()
+	e.start(e.now()) // not before all memory is there
+	for e.trial.phase != phaseDone {
+		if err := e.pass(); err != nil {
+			return nil, err
+		}
+	}
+	return newResult(e, e.trial)
+}
+
+// beginFeed begins the trial's feed, if it is watched. The returned function ends it, and waits until all
+// of it has been seen.
+func (e *engine) beginFeed() (end func()) {
+	if e.watch == nil {
+		return func() {}
+	}
+	f := newFeed()
+	e.feed = f
+	seen := make(chan struct{})
+	go func() {
+		defer close(seen)
+		e.watch(f)
+	}()
+	return func() {
+		f.finish(e.trial, e.now())
+		<-seen
+		e.feed = nil
+	}
+}
+
+// pass goes round the loop once: send what is due, sleep until more is due or something arrives, receive it.
+func (e *engine) pass() error {
+	now := e.now()
+	e.trial.totalLost += uint64(e.table.expire(now))
+	if err := e.advance(now); err != nil {
+		return err
+	}
+	wake := e.send(now)
+	if now = e.now(); e.feed != nil {
+		wake = min(wake, e.feed.publish(e.trial, now))
+	}
+	n, err := e.transport.Receive(e.in, time.Duration(max(0, wake-now)))
+	if err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	if n > 0 {
+		now = e.now()
+		e.trial.totalLost += uint64(e.table.expire(now))
+		e.handle(n, now)
+	}
+	return nil
+}

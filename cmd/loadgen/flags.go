@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"supernode/internal/pin"
+)
+
+// config is the command line.
+type config struct {
+	params
+	target     string
+	timeout    time.Duration
+	sources    prefix
+	infohashes int
+	zipf       float64
+	cpus       pin.List
+	io         string
+	json, hdr  string
+	quiet      bool
+	floodOK    bool
+	control    bool
+}
+
+const (
+	maxInfohashes = 1 << 24
+	maxZipf       = 20
+)
+
+// newCommand builds the command line. start is called with what was parsed and checked.
+func newCommand(start func(*config) error) *cobra.Command {
+	c := &config{}
+	_ = c.mix.Set(defaultMix)
+	c.rate = 1000
+	cmd := &cobra.Command{
+		Use:   "loadgen [flags] HOST:PORT",
+		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
+		Long: `Ask a DHT node questions over UDP at a fixed rate (or as fast as it answers), and measure its answers.
+
+Queries leave on a schedule that never waits for answers, and latency runs from the time a query was due.
+Flows are distinct source addresses and ports. See docs/loadgen.md for what the numbers mean.`,
+		Example: `  loadgen 127.0.0.1:6881
+  loadgen --rate 100000 --flows 60000 --sources 198.18.0.0/15 --json - 192.168.1.2:6881
+  loadgen --rate max --window 512 --mix get_peers=1 --zipf 1 [::1]:6881`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("want one target HOST:PORT, got %d arguments: see loadgen --help", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.target = args[0]
+			if err := c.check(cmd.Flags().Changed("window")); err != nil {
+				return err
+			}
+			return start(c)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	c.register(cmd)
+	return cmd
+}
+
+func (c *config) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.Var(&c.rate, "rate", "queries a second; max: as fast as answers come")
+	f.DurationVar(&c.duration, "duration", 10*time.Second, "measured interval")
+	f.DurationVar(&c.warmup, "warmup", time.Second, "time before the measured interval, at the same rate")
+	f.DurationVar(&c.timeout, "timeout", 250*time.Millisecond, "a query without an answer for this long is lost")
+	f.IntVar(&c.window, "window", 1024, "with --rate max: queries outstanding")
+	f.Var(&c.mix, "mix", "weight of each method")
+	f.IntVar(&c.flows, "flows", 256, "distinct source addresses and ports")
+	f.Var(&c.sources, "sources", "send from the addresses of this range, which must be this machine's")
+	f.IntVar(&c.infohashes, "infohashes", 10_000, "distinct info_hashes")
+	f.Float64Var(&c.zipf, "zipf", 0, "Zipf exponent of the info_hashes' popularity; 0: all alike")
+	f.Uint64Var(&c.seed, "seed", 1, "of all that is random")
+	f.Var(&c.cpus, "cpu", "run on these processors only, as in 0,2-3")
+	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; net: portable, one system call a datagram, a socket a flow")
+	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
+	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
+	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
+	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")
+	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
+	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{"mmsg", "net"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("mix", cobra.FixedCompletions([]string{defaultMix}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check finds what is wrong with the flags together; each alone was checked when it was parsed.
+func (c *config) check(windowGiven bool) error {
+	if err := c.params.check("--", c.timeout); err != nil {
+		return err
+	}
+	switch {
+	case c.timeout <= 0 || c.timeout > time.Minute:
+		return fmt.Errorf("--timeout %v: must be more than 0 and at most 1m", c.timeout)
+	case c.infohashes < 1 || c.infohashes > maxInfohashes:
+		return fmt.Errorf("--infohashes %d: must be 1 to %d", c.infohashes, maxInfohashes)
+	case !(c.zipf >= 0) || c.zipf > maxZipf:
+		return fmt.Errorf("--zipf %v: must be 0 to %d", c.zipf, maxZipf)
+	case c.io != "mmsg" && c.io != "net":
+		return fmt.Errorf("--io %q: must be mmsg or net", c.io)
+	case windowGiven && c.rate != rateMax && !c.control:
+		return errors.New("--window: only means something with --rate max, leave one of them out")
+	case c.control && c.json != "":
+		return errors.New("--json: with --control the results go to standard output, leave it out")
+	case c.control && c.hdr != "":
+		return errors.New("--hdr: with --control each result has its histogram, latency_hdr, leave it out")
+	}
+	return nil
+}
+
+// prefix is a CIDR range, possibly none. It is a pflag.Value.
+type prefix struct{ netip.Prefix }
+
+func (p *prefix) Set(text string) error {
+	parsed, err := netip.ParsePrefix(text)
+	if err != nil {
+		return errors.New("must be ADDRESS/BITS, as in 198.18.0.0/15")
+	}
+	if parsed.Addr().Is4In6() || parsed.Addr().IsUnspecified() || parsed.Addr().IsMulticast() {
+		return errors.New("must be addresses of hosts")
+	}
+	p.Prefix = parsed
+	return nil
+}
+
+func (p *prefix) String() string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.Prefix.String()
+}
+
+// Type is what the help calls the flag's value.
+func (p *prefix) Type() string { return "CIDR" }
+
+// version is what the build says of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && v == "(devel)" {
+			v = s.Value
+		}
+	}
+	return v + " " + info.GoVersion
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestPaceIsAbsolute(t *testing.T) {
+	for _, tt := range []struct {
+		rate float64
+		k    int64
+		due  int64
+	}{
+		{1000, 0, 7},
+		{1000, 1, 1_000_007},
+		{3, 1, 333_333_340},
+		{3, 3, 1_000_000_007},
+		{3, 3_000_000, 1_000_000_000_000_007},
+		{0.5, 2, 4_000_000_007},
+		{1e6, 123_456_789, 123_456_789_007},
+	} {
+		p := newPace(tt.rate, 7)
+		require.Equal(t, tt.due, p.due(tt.k), "rate %v, k %d", tt.rate, tt.k)
+	}
+}
+
+// However irregularly the loop comes by, it sends each query once, none before it is due, none beyond the
+// limit, never two bursts within a quantum, and all of them in the end.
+func TestPaceProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.Float64Range(0.5, 2e6).Draw(t, "rate")
+		start := rapid.Int64Range(0, 1e15).Draw(t, "start")
+		p := newPace(rate, start)
+		p.limit = start + rapid.Int64Range(1, 5e6).Draw(t, "length")
+		now, last := start, int64(math.MinInt64/2)
+		for range 20_000 {
+			n := p.ready(now)
+			if n > 0 {
+				if now-last < quantum {
+					t.Fatalf("two bursts within %d ns", now-last)
+				}
+				if due := p.due(p.next + int64(n) - 1); due > now || due >= p.limit {
+					t.Fatalf("query due at %d sent at %d, limit %d", due, now, p.limit)
+				}
+				n = min(n, rapid.IntRange(1, batch).Draw(t, "sent"))
+				p.sent(n, now)
+				last = now
+			}
+			if p.complete() {
+				break
+			}
+			now = max(now+1, p.wake()+rapid.Int64Range(-1000, 400_000).Draw(t, "late"))
+		}
+		if !p.complete() {
+			t.Fatalf("at query %d of %d after 20,000 passes", p.next, p.dueBy(p.limit-1))
+		}
+		if want := p.dueBy(p.limit - 1); p.next != want {
+			t.Fatalf("sent %d of %d", p.next, want)
+		}
+		if p.wake() != math.MaxInt64 {
+			t.Fatal("still has something to wake for")
+		}
+	})
+}
+
+func TestPaceWakesWhenItCanSend(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := newPace(rapid.Float64Range(1, 1e6).Draw(t, "rate"), 0)
+		p.limit = 1e12
+		p.next = rapid.Int64Range(0, 1e6).Draw(t, "next")
+		p.last = p.due(p.next) - rapid.Int64Range(0, 1e5).Draw(t, "ago")
+		at := p.wake()
+		if p.ready(at) == 0 {
+			t.Fatalf("woken at %d for nothing", at)
+		}
+		if p.ready(at-1) > 0 {
+			t.Fatalf("could have sent before %d", at)
+		}
+	})
+}
+
+func TestPaceCatchesUpGently(t *testing.T) {
+	p := newPace(100_000, 0)
+	p.limit = math.MaxInt64
+	p.sent(int(p.dueBy(1e9)), 1e9)
+	now := int64(1e9 + 100e6) // a pause of 100 ms: 10,000 queries behind
+	sent := 0
+	end := now + 10e6
+	for ; now < end; now += quantum {
+		n := p.ready(now)
+		p.sent(n, now)
+		sent += n
+	}
+	// In 10 ms the rate itself is 1,000.
+	require.InDelta(t, 2000, sent, 300)
+}
+
+// A number of queries is a number of queries: a second at any whole rate holds as many as it says.
+func TestPaceCountsExactly(t *testing.T) {
+	for _, rate := range []float64{1, 3, 7, 999, 1000, 99_999, 100_000, 333_333, 1e6} {
+		p := newPace(rate, 12345)
+		require.EqualValues(t, rate, p.dueBy(12345+1e9-1), "rate %v", rate)
+		require.EqualValues(t, 11*rate, p.dueBy(12345+11e9-1), "rate %v", rate)
+	}
+	p := newPace(10, 100)
+	require.Zero(t, p.dueBy(99))
+}

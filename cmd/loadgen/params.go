@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+const (
+	maxRate   = 10_000_000
+	maxWindow = 1 << 17
+	// maxOutstanding bounds rate times time-out, and with it the table: 2 * 2^21 slots of 32 bytes.
+	maxOutstanding = 1 << 21
+)
+
+// params are what one trial can choose; the command line gives the first, and the default of all others.
+type params struct {
+	rate     rate
+	window   int // outstanding queries of a closed loop
+	warmup   time.Duration
+	duration time.Duration
+	flows    int
+	mix      mix
+	seed     uint64
+}
+
+// rate is queries a second, or 0 for a closed loop. It is a pflag.Value.
+type rate float64
+
+const rateMax = rate(0)
+
+func (r *rate) Set(text string) error {
+	if text == "max" {
+		*r = rateMax
+		return nil
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n > 0) || n > maxRate {
+		return fmt.Errorf("must be queries a second, more than 0 and at most %d, or max", maxRate)
+	}
+	*r = rate(n)
+	return nil
+}
+
+func (r *rate) String() string {
+	if *r == rateMax {
+		return "max"
+	}
+	return strconv.FormatFloat(float64(*r), 'f', -1, 64)
+}
+
+// Type is what the help calls the flag's value.
+func (r *rate) Type() string { return "QPS|max" }
+
+// check finds what is wrong with p. Fields are named with prefix before them: "--" on the command line,
+// nothing in a request.
+func (p *params) check(prefix string, timeout time.Duration) error {
+	r := float64(p.rate)
+	switch {
+	case !(r >= 0) || r > maxRate:
+		return fmt.Errorf("%srate %v: must be 0 to %d", prefix, r, maxRate)
+	case p.rate == rateMax && (p.window < 1 || p.window > maxWindow):
+		return fmt.Errorf("%swindow %d: must be 1 to %d", prefix, p.window, maxWindow)
+	case p.duration <= 0:
+		return fmt.Errorf("%sduration %v: must be longer than 0", prefix, p.duration)
+	case p.warmup < 0:
+		return fmt.Errorf("%swarmup %v: must not be negative", prefix, p.warmup)
+	case p.flows < 1 || p.flows > 1<<30:
+		return fmt.Errorf("%sflows %d: must be 1 to %d", prefix, p.flows, 1<<30)
+	case r*timeout.Seconds() > maxOutstanding:
+		return fmt.Errorf("%srate %v: with --timeout %v more than %d queries could be outstanding, lower one of them",
+			prefix, r, timeout, maxOutstanding)
+	}
+	return nil
+}
+
+// slots is how many queries the table must hold for p: in an open loop twice what is sent within the time-out,
+// so that a late answer is still known for about as long again. A closed loop's rate is not known; a
+// query that nobody answers may then be given up early, after a quarter of a million others.
+func (p *params) slots(timeout time.Duration) int {
+	if p.rate == rateMax {
+		return max(1<<18, 4*p.window)
+	}
+	return max(1<<12, 2*int(math.Ceil(float64(p.rate)*timeout.Seconds())))
+}
+
+// seconds reads a JSON number of seconds.
+func seconds(s float64) (time.Duration, error) {
+	if !(math.Abs(s) <= 1e9) {
+		return 0, errors.New("must be seconds, at most 1e9")
+	}
+	return time.Duration(math.Round(s * 1e9)), nil
+}

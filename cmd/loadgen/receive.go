@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"supernode/dht/wire"
+)
+
+// handle deals with the n datagrams of the Inbox, which came by time now. Between trials it only answers
+// queries.
+func (e *engine) handle(n int, now int64) {
+	socket := e.in.Socket()
+	for i := range n {
+		e.datagram(socket, e.in.Payload(i), e.in.Source(i), e.in.Local(i), now)
+	}
+	if e.answers.Len() > 0 {
+		e.transport.Send(e.answers, socket)
+	}
+}
+
+func (e *engine) datagram(socket int, payload []byte, source netip.AddrPort, local netip.Addr, now int64) {
+	t := &e.ignored
+	if e.trial != nil {
+		t = &e.trial.tally
+	}
+	flow, ok := e.layout.flowOf(socket, local)
+	if !ok || !e.isTarget(source) {
+		t.stray++
+		return
+	}
+	m := &e.message
+	if err := wire.Parse(payload, m); err != nil {
+		t.unparseable++
+		return
+	}
+	if m.Kind == wire.Query {
+		if e.serve(flow, source, local) {
+			t.served++
+		}
+		return
+	}
+	if e.trial != nil {
+		e.answer(flow, now)
+	}
+}
+
+// isTarget compares without the zone, which backends write differently.
+func (e *engine) isTarget(a netip.AddrPort) bool {
+	if a == e.unzoned {
+		return true
+	}
+	return a.Addr().Zone() != "" && netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()) == e.unzoned
+}
+
+// answer deals with the response or error in e.message.
+func (e *engine) answer(flow uint32, now int64) {
+	t, m := e.trial, &e.message
+	if len(m.T) != 4 {
+		t.unmatched++
+		return
+	}
+	q, v := e.table.answer(binary.BigEndian.Uint32(m.T), flow)
+	switch v {
+	case verdictLate:
+		t.late++
+	case verdictUnmatched:
+		t.unmatched++
+	case verdictWrongFlow:
+		t.wrongFlow++
+	case verdictDuplicate:
+		if q.cohort {
+			t.duplicate++
+		}
+	case verdictAnswer:
+		e.answered(q, now)
+	}
+}
+
+func (e *engine) answered(q *slot, now int64) {
+	t, m := e.trial, &e.message
+	t.totalAnswered++
+	if t.phase == phaseMeasure {
+		t.answersInInterval++
+	}
+	if q.cohort {
+		t.answered[q.method]++
+		record(t.latency, now-q.due)
+		if e.feed != nil {
+			record(e.feed.current.latency, now-q.due)
+		}
+		if m.Kind == wire.Error {
+			t.errors.add(m.Code)
+		}
+	}
+	if q.method == wire.GetPeers && m.Token != nil {
+		e.tokens.push(now, q.flow, q.item, m.Token)
+	}
+}
