@@ -33,12 +33,12 @@ type realm uint8
 
 const (
 	public    realm = iota
-	never           // unspecified, multicast, broadcast, reserved, IPv4-mapped: no host to talk to
+	never           // unspecified, multicast, broadcast, reserved, IPv4-mapped, with a zone: no host to talk to
 	loopback        // 127/8, ::1
 	private         // RFC 1918, and RFC 2544 benchmarking
 	carrier         // RFC 6598, carrier-grade NAT
 	linkLocal       // 169.254/16, fe80::/10
-	document        // RFC 5737, RFC 3849
+	document        // RFC 5737, RFC 3849, RFC 9637
 	local6          // RFC 4193, unique local
 )
 
@@ -65,6 +65,7 @@ var special = []struct {
 	{netip.MustParsePrefix("fc00::/7"), local6},
 	{netip.MustParsePrefix("fe80::/10"), linkLocal},
 	{netip.MustParsePrefix("2001:db8::/32"), document},
+	{netip.MustParsePrefix("3fff::/20"), document},
 }
 
 // global6 is the only part of IPv6 that IANA has given out as global unicast.
@@ -104,7 +105,7 @@ type reach uint16
 func newReach(own []netip.Addr, allowPrivate bool) reach {
 	r := reach(1) << public
 	for _, a := range own {
-		r |= 1 << realmOf(a)
+		r |= 1 << realmOf(a.Unmap().WithZone(""))
 	}
 	if allowPrivate {
 		r = ^reach(0)

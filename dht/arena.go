@@ -7,6 +7,7 @@ import "encoding/binary"
 // it holds, and is known by its number within the class.
 type arena struct {
 	record  int // bytes, at least 4
+	chunk   int // bytes allocated at a time, if an array is not larger than that
 	classes [len(classCapacity)]arenaClass
 }
 
@@ -20,8 +21,13 @@ type arenaClass struct {
 // of a growing array under a third.
 var classCapacity = [...]int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}
 
-// chunkBytes is the aim for a chunk's size; one that would hold less than one array holds just one.
+// chunkBytes is the most a chunk takes, unless one array takes more.
 const chunkBytes = 64 << 10
+
+// newArena makes an arena for so many records in all.
+func newArena(record, limit int) arena {
+	return arena{record: record, chunk: min(chunkBytes, record*limit)}
+}
 
 // classFor is the smallest class that holds n records.
 func classFor(n int) uint8 {
@@ -34,7 +40,7 @@ func classFor(n int) uint8 {
 }
 
 func (a *arena) perChunk(class uint8) uint32 {
-	return uint32(max(1, chunkBytes/(a.record*classCapacity[class])))
+	return uint32(max(1, a.chunk/(a.record*classCapacity[class])))
 }
 
 // array is the memory of array number i: a view that is valid until the array is released.

@@ -8,19 +8,27 @@ import (
 	"supernode/dht/wire"
 )
 
+// asker is who asks for nodes and is left out of the answer: whatever has its address, and whatever has its id,
+// which is the asker's other address family, or where a NAT had it before.
+type asker struct {
+	id   *wire.ID
+	addr []byte // compact
+}
+
 // closest collects the K nodes nearest to a target, nearest first.
 type closest struct {
 	target   *wire.ID
+	asker    asker
 	n        int
 	distance [K]uint64 // the top 64 bits of id XOR target
 	slot     [K]slot
 }
 
 // appendClosest appends the blobs of the K nodes nearest to target behind dst, nearest first, fewer if there are
-// fewer. The node at compact address except, which is the one that asks, is left out.
-func (t *table) appendClosest(dst []byte, target *wire.ID, except []byte) []byte {
-	c := closest{target: target}
-	t.collect(&c, except)
+// fewer, without the asker.
+func (t *table) appendClosest(dst []byte, target *wire.ID, asker asker) []byte {
+	c := closest{target: target, asker: asker}
+	t.collect(&c)
 	for _, s := range c.slot[:c.n] {
 		dst = append(dst, t.blob(s)...)
 	}
@@ -28,7 +36,7 @@ func (t *table) appendClosest(dst []byte, target *wire.ID, except []byte) []byte
 }
 
 // collect walks the buckets in order of distance and stops behind the one that completes K.
-func (t *table) collect(c *closest, except []byte) {
+func (t *table) collect(c *closest) {
 	p := t.bucketOf(c.target[:])
 	word, top := p/64, p/64/64
 	for i := range uint32(len(t.filled2)) {
@@ -37,7 +45,7 @@ func (t *table) collect(c *closest, except []byte) {
 			w := (top^i)*64 + word%64 ^ uint32(bits.TrailingZeros64(words))
 			buckets := permute(t.filled[w], p%64)
 			for ; buckets != 0; buckets &= buckets - 1 {
-				t.collectBucket(c, w*64+p%64^uint32(bits.TrailingZeros64(buckets)), except)
+				t.collectBucket(c, w*64+p%64^uint32(bits.TrailingZeros64(buckets)))
 				if c.n == K {
 					return
 				}
@@ -46,15 +54,19 @@ func (t *table) collect(c *closest, except []byte) {
 	}
 }
 
-func (t *table) collectBucket(c *closest, bucket uint32, except []byte) {
+func (t *table) collectBucket(c *closest, bucket uint32) {
 	high := binary.BigEndian.Uint64(c.target[:])
+	asker := binary.BigEndian.Uint64(c.asker.id[:]) ^ high
 	for b := t.heads[bucket]; b != 0; {
 		meta := t.block(b - 1)
 		s := slot((b - 1) * blockNodes)
 		for end := s + slot(meta.n); s < end; s++ {
 			blob := t.blob(s)
 			d := binary.BigEndian.Uint64(blob) ^ high
-			if c.n == K && d > c.distance[K-1] || string(blob[20:]) == string(except) {
+			if c.n == K && d > c.distance[K-1] || string(blob[20:]) == string(c.asker.addr) {
+				continue
+			}
+			if d == asker && string(blob[:20]) == string(c.asker.id[:]) {
 				continue
 			}
 			t.offer(c, d, s)

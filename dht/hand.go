@@ -1,33 +1,33 @@
 package dht
 
+import "math"
+
 // sweepHand is the hand of a clock that goes round a growing collection once a period, a little at each call, so
-// that work on all of it is spread evenly over time.
+// that work on all of it is spread evenly over time. It owes the steps that time has earned until they are made:
+// a hand that could not move (a full queue, a process that was stopped) catches up over the next calls, by one
+// turn at most.
 type sweepHand struct {
 	position int
 	last     Instant
-	fraction float64 // of a step, owed from earlier calls
+	owed     float64 // steps
 }
 
-// maxSteps bounds the work of one call; a hand that fell behind (a process that was stopped) catches up over
-// the next calls.
-const maxSteps = 512
-
-// due is how many steps to make now, for a collection of n elements. Steps beyond maxSteps are forgiven, up to
-// one turn.
-func (h *sweepHand) due(now Instant, n int, period Instant) int {
-	elapsed := min(now-h.last, period)
+// turn earns the steps from the last call until now, for a collection of n elements. The part of a step that is
+// owed beside a whole turn is kept.
+func (h *sweepHand) turn(now Instant, n int, period Instant) {
+	elapsed := min(max(now-h.last, 0), period)
 	h.last = now
-	h.fraction = min(h.fraction+float64(elapsed)*float64(n)/float64(period), float64(n))
-	steps := min(int(h.fraction), maxSteps)
-	h.fraction -= float64(steps)
-	return steps
+	h.owed = min(h.owed+float64(elapsed)*float64(n)/float64(period), float64(n+1))
 }
 
-// next moves the hand on by one and returns where it was.
-func (h *sweepHand) next(n int) int {
-	if h.position >= n {
-		h.position = 0
-	}
-	h.position++
-	return h.position - 1
+// move makes steps, which must be owed.
+func (h *sweepHand) move(steps, n int) {
+	h.position = (h.position + steps) % n
+	h.owed -= float64(steps)
+}
+
+// when is the time at which so many steps will be owed.
+func (h *sweepHand) when(steps, n int, period Instant) Instant {
+	missing := max(float64(steps)-h.owed, 0)
+	return h.last + Instant(math.Ceil(missing*float64(period)/float64(n)))
 }

@@ -33,10 +33,11 @@ func (n *Node) Handle(now Instant, src netip.AddrPort, in, dst []byte) ([]byte, 
 	if len(m.T) == 0 || len(m.T) > maxTransaction {
 		return dst, Outcome{Verdict: DropTransaction, Method: m.Method}
 	}
-	if !m.ReadOnly {
+	own := n.idFor(familyOf(src.Addr()))
+	if m.ID != nil && wire.ID(m.ID) != *own && !m.ReadOnly {
 		n.consider(now, src)
 	}
-	r := wire.Message{Kind: wire.Response, T: m.T, Version: n.version[:], ID: n.id[:]}
+	r := wire.Message{Kind: wire.Response, T: m.T, Version: n.version[:], ID: own[:]}
 	room := min(maxReply, maxAmplification*len(in))
 	if code, text := n.answer(now, src, &m, &r, room); code != 0 {
 		e := wire.Message{Kind: wire.Error, T: m.T, Version: n.version[:], Code: int64(code), Text: text}
@@ -48,6 +49,7 @@ func (n *Node) Handle(now Instant, src netip.AddrPort, in, dst []byte) ([]byte, 
 
 // The texts of the errors the node sends.
 var (
+	textNoMethod = []byte("q: missing, or not a string")
 	textNoID     = []byte("id: missing, or not 20 bytes")
 	textNoTarget = []byte("target: missing, or not 20 bytes")
 	textNoHash   = []byte("info_hash: missing, or not 20 bytes")
@@ -60,6 +62,9 @@ var (
 // answer does what the query m asks and fills in the reply r, of at most room bytes. A code other than zero
 // is the error to send instead.
 func (n *Node) answer(now Instant, src netip.AddrPort, m, r *wire.Message, room int) (code uint16, text []byte) {
+	if m.Name == nil {
+		return wire.CodeProtocol, textNoMethod
+	}
 	if m.ID == nil {
 		return wire.CodeProtocol, textNoID
 	}
@@ -99,7 +104,7 @@ func (n *Node) nodes(src netip.AddrPort, m, r *wire.Message, target []byte) {
 	if want == 0 {
 		want = wire.Want4 << familyOf(src.Addr())
 	}
-	asker := wire.AppendAddr(n.scratch.ip[:0], src)
+	asker := asker{id: (*wire.ID)(m.ID), addr: wire.AppendAddr(n.scratch.ip[:0], src)}
 	if want&wire.Want4 != 0 {
 		r.Nodes = n.tables[v4].appendClosest(n.scratch.nodes[:0], (*wire.ID)(target), asker)
 	}

@@ -33,13 +33,16 @@ type Config struct {
 	// peers. It must come from a cryptographic source outside of simulations; whoever knows it forges tokens.
 	Seed [32]byte
 
-	// ID is the node's id; the zero ID means: choose one at random.
-	ID wire.ID
+	// ID is the node's id; the zero ID means: choose one at random. ID6 is its id among IPv6 nodes; the zero ID
+	// means: the same. They differ on a host with two public addresses, since BEP 42 derives an id from an
+	// address; see SecureID.
+	ID, ID6 wire.ID
 
 	// Version is the four bytes of "v" in every message.
 	Version [4]byte
 
-	// MaxNodes bounds the routing table of each address family; MaxPeers bounds all stored peers together.
+	// MaxNodes bounds the routing table of each address family, and with it the pace of the node's own queries;
+	// MaxPeers bounds all stored peers together.
 	MaxNodes, MaxPeers int
 
 	// Own lists the addresses the node is bound to. A node on a loopback or private address may talk to
@@ -55,7 +58,7 @@ type Config struct {
 
 // Node is a DHT node. See the package documentation for how to drive one.
 type Node struct {
-	id      wire.ID
+	id, id6 wire.ID // among IPv4 and IPv6 nodes
 	version [4]byte
 	rng     *rand.ChaCha8
 	reach   reach
@@ -65,7 +68,7 @@ type Node struct {
 	tokens  tokens
 	pending pending
 	probes  probes
-	seeds   seeds
+	seeds   [families]seeds
 	upkeep  upkeep
 
 	// Scratch space for one reply, so that the packet path needs no memory of its own.
@@ -93,18 +96,22 @@ func New(c Config) (*Node, error) {
 		return nil, fmt.Errorf("MaxPeers %d: must be 1 to %d", c.MaxPeers, MaxMaxPeers)
 	}
 	if c.Seed == [32]byte{} {
-		return nil, errors.New("Seed is all zeros: fill it from a cryptographic random source")
+		return nil, errors.New("all-zero Seed: fill it from a cryptographic random source")
 	}
-	n := &Node{id: c.ID, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate)}
+	n := &Node{id: c.ID, id6: c.ID6, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate)}
 	if n.id == (wire.ID{}) {
 		n.rng.Read(n.id[:])
+	}
+	if n.id6 == (wire.ID{}) {
+		n.id6 = n.id
 	}
 	n.tables[v4] = newTable(v4, c.MaxNodes, n.hashKey())
 	n.tables[v6] = newTable(v6, c.MaxNodes, n.hashKey())
 	n.peers = newPeerStore(c.MaxPeers, n.hashKey())
-	n.tokens.master = [2]uint64{n.rng.Uint64(), n.rng.Uint64()}
-	n.pending.init()
-	n.probes.init(n.hashKey(), c.Start)
+	n.peers.hand.last = c.Start
+	n.tokens.init([2]uint64{n.rng.Uint64(), n.rng.Uint64()}, c.Start)
+	n.pending.init(c.MaxNodes)
+	n.probes.init(c.MaxNodes, n.hashKey(), c.Start)
 	n.upkeep.init(c.Start)
 	return n, nil
 }
@@ -116,8 +123,19 @@ func (n *Node) hashKey() (k hashKey) {
 	return k
 }
 
-// ID is the node's own id.
+// ID is the node's own id, among IPv4 nodes if it has two.
 func (n *Node) ID() wire.ID { return n.id }
+
+// ID6 is the node's own id among IPv6 nodes.
+func (n *Node) ID6() wire.ID { return n.id6 }
+
+// idFor is the node's own id among nodes of a family.
+func (n *Node) idFor(f family) *wire.ID {
+	if f == v6 {
+		return &n.id6
+	}
+	return &n.id
+}
 
 // Counts says how much the node holds.
 type Counts struct {

@@ -16,8 +16,9 @@ const (
 	swarmPeers = 1024
 
 	// sweepPeriod is how long one pass over all swarms takes that drops the expired: expired peers are never
-	// handed out, but for so long their memory may wait.
+	// handed out, but for so long their memory may wait. sweepSteps bounds the swarms of one call.
 	sweepPeriod = Instant(5 * time.Minute)
+	sweepSteps  = 512
 )
 
 // peerStore keeps who announced which info_hash (BEP 5), bounded by a number of peers.
@@ -25,7 +26,7 @@ const (
 // A swarm is all that is known about one info_hash: for each family one array of peer records sorted by IP, so
 // that a second announce of a host finds the first.
 //
-// Memory for an IPv4 peer: 8 bytes in an array that is at least two thirds full, plus its share of the swarm's 48
+// Memory for an IPv4 peer: 8 bytes in an array that is at least half full, plus its share of the swarm's 48
 // bytes and of the index's 10 to 21.
 type peerStore struct {
 	limit int // of count
@@ -42,7 +43,7 @@ type peerStore struct {
 	hand   sweepHand
 }
 
-const chunkSwarms = 1024
+const chunkSwarms = 1024 // allocated at a time, at most
 
 type swarm struct {
 	infohash wire.ID
@@ -60,8 +61,9 @@ type peerList struct {
 
 func newPeerStore(limit int, key hashKey) *peerStore {
 	p := &peerStore{limit: limit, index: newIndex(), key: key}
-	p.arenas[v4].record = peerSize[v4]
-	p.arenas[v6].record = peerSize[v6]
+	for f := range p.arenas {
+		p.arenas[f] = newArena(peerSize[f], limit)
+	}
 	return p
 }
 
@@ -165,7 +167,7 @@ func (p *peerStore) addSwarm(infohash *wire.ID) (uint32, bool) {
 		p.free = p.swarm(i).next
 	} else {
 		if i%chunkSwarms == 0 {
-			p.swarms = append(p.swarms, make([]swarm, chunkSwarms))
+			p.swarms = append(p.swarms, make([]swarm, min(chunkSwarms, p.limit-int(i))))
 		}
 		p.allocated++
 	}
@@ -266,9 +268,15 @@ func (p *peerStore) soonest(f family, l *peerList) int {
 
 // sweep drops expired peers from the swarms whose turn it is, and swarms without peers.
 func (p *peerStore) sweep(now Instant) {
+	if p.swarmCount == 0 {
+		p.hand.last = now
+		return
+	}
 	clock := newStamp(now, false)
-	for range p.hand.due(now, int(p.allocated), sweepPeriod) {
-		i := p.hand.next(int(p.allocated))
+	p.hand.turn(now, int(p.allocated), sweepPeriod)
+	for range min(int(p.hand.owed), sweepSteps) {
+		i := p.hand.position
+		p.hand.move(1, int(p.allocated))
 		s := p.swarm(uint32(i))
 		if !s.used {
 			continue
@@ -280,6 +288,14 @@ func (p *peerStore) sweep(now Instant) {
 			p.removeSwarm(uint32(i))
 		}
 	}
+}
+
+// sweepAt is when sweep has work to do next; ok is false if there is none.
+func (p *peerStore) sweepAt() (t Instant, ok bool) {
+	if p.swarmCount == 0 {
+		return 0, false
+	}
+	return p.hand.when(1, int(p.allocated), sweepPeriod), true
 }
 
 func (p *peerStore) dropExpired(f family, l *peerList, clock stamp) {

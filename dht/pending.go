@@ -9,9 +9,8 @@ const (
 	// queryTimeout is how long an answer to a query of ours is waited for.
 	queryTimeout = 5 * time.Second
 
-	// pendingLimit bounds our queries younger than queryTimeout, answered or not: about 3,000 a second.
-	pendingLimit = 1 << 14
-	pendingSlots = 2 * pendingLimit
+	// minPending is the least bound of our queries younger than queryTimeout, answered or not: 50 a second.
+	minPending = 1 << 8
 )
 
 // query is one query of ours that waits for its answer.
@@ -37,8 +36,8 @@ type compactAddr [18]byte
 // pending holds the queries that wait. A transaction id is 32 random bits, nothing of which an outsider can
 // guess, whose low bits are also the query's slot: a number whose slot is taken is simply drawn again.
 type pending struct {
-	slots []query
-	order []sent // ring of queries in the order they were sent, answered ones included
+	slots []query // twice as many as order, a power of two
+	order []sent  // ring of queries in the order they were sent, answered ones included
 	head  int
 	used  int // entries in the ring
 	count int // slots in use
@@ -49,23 +48,36 @@ type sent struct {
 	at  Instant
 }
 
-func (p *pending) init() {
-	p.slots = make([]query, pendingSlots)
-	p.order = make([]sent, pendingLimit)
+// init bounds the queries for tables of so many nodes each: enough to ping two full ones twice a period, with as
+// much to spare for strangers. For a million nodes that is 16,384, or 3,000 queries a second.
+func (p *pending) init(maxNodes int) {
+	limit := minPending
+	for limit < maxNodes/64 {
+		limit *= 2
+	}
+	p.slots = make([]query, 2*limit)
+	p.order = make([]sent, limit)
 }
 
 func (p *pending) room() bool { return p.used < len(p.order) }
+
+func (p *pending) slot(tid uint32) *query { return &p.slots[tid&uint32(len(p.slots)-1)] }
+
+// until is when the oldest query has waited long enough; ok is false if there is none.
+func (p *pending) until() (t Instant, ok bool) {
+	return p.order[p.head].at.Add(queryTimeout), p.used > 0
+}
 
 // add enters a query and chooses its transaction id. There must be room.
 func (p *pending) add(rng *rand.ChaCha8, now Instant, q query) (tid uint32) {
 	for {
 		tid = uint32(rng.Uint64())
-		if !p.slots[tid%pendingSlots].inUse {
+		if !p.slot(tid).inUse {
 			break
 		}
 	}
 	q.tid, q.inUse = tid, true
-	p.slots[tid%pendingSlots] = q
+	*p.slot(tid) = q
 	p.order[(p.head+p.used)%len(p.order)] = sent{tid, now}
 	p.used++
 	p.count++
@@ -74,7 +86,7 @@ func (p *pending) add(rng *rand.ChaCha8, now Instant, q query) (tid uint32) {
 
 // take removes the query that an answer with this transaction id from addr belongs to.
 func (p *pending) take(tid uint32, addr []byte) (query, bool) {
-	q := &p.slots[tid%pendingSlots]
+	q := p.slot(tid)
 	if !q.inUse || q.tid != tid || string(q.addr[:addrSize[q.family]]) != string(addr) {
 		return query{}, false
 	}
@@ -89,7 +101,7 @@ func (p *pending) expire(now Instant) (query, bool) {
 		tid := p.order[p.head].tid
 		p.head = (p.head + 1) % len(p.order)
 		p.used--
-		if q := &p.slots[tid%pendingSlots]; q.inUse && q.tid == tid {
+		if q := p.slot(tid); q.inUse && q.tid == tid {
 			q.inUse = false
 			p.count--
 			return *q, true

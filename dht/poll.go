@@ -13,33 +13,26 @@ const (
 	// questionable (BEP 5). The pings of a million nodes are 1,111 a second.
 	checkPeriod = Instant(15 * time.Minute)
 
+	// freshSeconds is the age below which an answer spares its node the ping of this turn.
+	freshSeconds = uint32(checkPeriod / Instant(time.Second) / 8)
+
+	// checkBuckets bounds the buckets that one call looks at.
+	checkBuckets = 512
+
 	// sparse is the size below which a table wants to grow, and a node that is pinged anyway is rather asked
 	// for nodes.
 	sparse = 256
 
-	// learn bounds the nodes taken from one answer.
-	learn = 16
-
-	seedRetryMin = 5 * time.Second
-	seedRetryMax = 5 * time.Minute
-
-	// tick is how long the node sleeps between looks at its clocks, idleTick when there is nothing in them.
-	tick     = 10 * time.Millisecond
-	idleTick = time.Second
+	// tick is the shortest rest between calls that found nothing to send: what falls due within it is done
+	// together, and late by at most so much. maxRest is the longest.
+	tick    = 10 * time.Millisecond
+	maxRest = time.Minute
 )
-
-// seeds are the addresses to ask when a table is (almost) empty.
-type seeds struct {
-	addrs []netip.AddrPort
-	next  int     // position in the current round
-	round Instant // when the next round begins
-	retry time.Duration
-}
 
 // upkeep is the node's recurring work.
 type upkeep struct {
 	wake  Instant
-	hands [families]sweepHand
+	hands [families]sweepHand // going round the buckets
 }
 
 func (u *upkeep) init(now Instant) {
@@ -49,20 +42,17 @@ func (u *upkeep) init(now Instant) {
 	}
 }
 
-// Bootstrap gives the node addresses to ask for nodes whenever it knows fewer than K of that address's family:
-// at once, then at growing intervals. It replaces the addresses of an earlier call. The slice is copied.
-func (n *Node) Bootstrap(now Instant, addrs ...netip.AddrPort) {
-	n.seeds = seeds{addrs: append([]netip.AddrPort(nil), addrs...), round: now, retry: seedRetryMin}
-	n.upkeep.wake = now
-}
+// wakeBy makes NextWake no later than t.
+func (u *upkeep) wakeBy(t Instant) { u.wake = min(u.wake, t) }
 
-// NextWake is when Poll wants to be called again at the latest. Handle can make it earlier.
+// NextWake is when Poll wants to be called again at the latest. Handle and Bootstrap can make it earlier. After a
+// Poll that had nothing to send it lies in the future.
 func (n *Node) NextWake() Instant { return n.upkeep.wake }
 
 // Poll appends one datagram that the node itself wants to send behind dst and says where to. When ok is false
-// nothing is due before NextWake. Call it until then: after Handle, and at NextWake.
+// nothing is due before NextWake. Call it until then, whenever NextWake has come.
 func (n *Node) Poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok bool) {
-	if now < n.upkeep.wake && n.probes.verify.n == 0 && n.probes.check.n == 0 {
+	if now < n.upkeep.wake {
 		return dst, netip.AddrPort{}, false
 	}
 	n.peers.sweep(now)
@@ -73,55 +63,81 @@ func (n *Node) Poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok 
 			out, to = n.ask(now, dst, t)
 			return out, to, true
 		}
-		if t, ok := n.nextSeed(now); ok {
-			out, to = n.askFor(now, dst, t, askNodes, n.id)
-			return out, to, true
+		for f := range family(families) {
+			if t, ok := n.nextSeed(now, f); ok {
+				out, to = n.askFor(now, dst, t, askNodes, *n.idFor(f))
+				return out, to, true
+			}
 		}
 	}
-	n.upkeep.wake = now.Add(n.rest())
+	n.upkeep.wake = max(n.nextWork(now), now.Add(tick))
 	return dst, netip.AddrPort{}, false
 }
 
-func (n *Node) rest() time.Duration {
-	if n.pending.count > 0 || n.probes.verify.n > 0 || n.tables[v4].count > 0 || n.tables[v6].count > 0 || n.peers.count > 0 {
-		return tick
+// nextWork is when there will be something to do, if nothing happens before.
+func (n *Node) nextWork(now Instant) Instant {
+	next := now.Add(maxRest)
+	if t, ok := n.pending.until(); ok {
+		next = min(next, t)
 	}
-	return idleTick
+	if t, ok := n.peers.sweepAt(); ok {
+		next = min(next, t)
+	}
+	if !n.pending.room() {
+		return next // the rest is for sending
+	}
+	if n.probes.waiting() {
+		return now
+	}
+	for f := range family(families) {
+		if s := &n.seeds[f]; len(s.addrs) > 0 {
+			next = min(next, s.round)
+		}
+		if t, hand := n.tables[f], &n.upkeep.hands[f]; t.count > 0 {
+			next = min(next, hand.when(t.emptyFrom(hand.position)+1, len(t.heads), checkPeriod))
+		}
+	}
+	return next
 }
 
 // giveUp draws the consequence from queries that got no answer.
 func (n *Node) giveUp(now Instant) {
 	for q, ok := n.pending.expire(now); ok; q, ok = n.pending.expire(now) {
-		n.unanswered(&q)
+		n.unanswered(now, &q)
 	}
 }
 
-// unanswered counts a failure of the node that q went to, and asks it again at once if it has one more chance.
-func (n *Node) unanswered(q *query) {
-	if n.tables[q.family].failed(q.addr[:addrSize[q.family]]) {
-		n.probes.check.push(target{addr: q.addr, family: q.family})
-	}
-}
-
-// scheduleChecks queues the nodes whose turn it is to be pinged, unless they answered since their last turn.
+// scheduleChecks queues the nodes whose turn it is to be pinged, unless they answered lately. When queries do
+// not leave fast enough the hand stands still, and what it owes is made up for later.
 func (n *Node) scheduleChecks(now Instant) {
 	for f := range family(families) {
 		t, hand := n.tables[f], &n.upkeep.hands[f]
+		hand.turn(now, len(t.heads), checkPeriod)
 		if t.count == 0 {
-			hand.last = now
+			hand.owed = 0
 			continue
 		}
-		for steps := hand.due(now, len(t.heads), checkPeriod); steps > 0; steps-- {
-			bucket := uint32(hand.next(len(t.heads)))
+		for range checkBuckets {
+			empty, owed := t.emptyFrom(hand.position), int(hand.owed)
+			if empty >= owed {
+				hand.move(owed, len(t.heads))
+				break
+			}
 			if n.probes.check.room() < bucketNodes {
-				continue // queries do not leave; these nodes have their turn again in a period
+				break
 			}
-			for s := range t.inBucket(bucket) {
-				meta, i := t.metaOf(s)
-				if age := now.seconds() - meta.seen[i]; age >= uint32(checkPeriod/Instant(time.Second)/8) {
-					n.probes.check.push(targetAt(f, t.blob(s)[20:]))
-				}
-			}
+			hand.move(empty, len(t.heads))
+			n.checkBucket(now, f, uint32(hand.position))
+			hand.move(1, len(t.heads))
+		}
+	}
+}
+
+func (n *Node) checkBucket(now Instant, f family, bucket uint32) {
+	t := n.tables[f]
+	for s := range t.inBucket(bucket) {
+		if meta, i := t.metaOf(s); now.seconds()-meta.seen[i] >= freshSeconds {
+			n.probes.check.push(targetAt(f, t.blob(s)[20:]))
 		}
 	}
 }
@@ -130,30 +146,6 @@ func targetAt(f family, addr []byte) target {
 	t := target{family: f}
 	copy(t.addr[:], addr)
 	return t
-}
-
-// nextSeed is the next bootstrap address of the current round, if its family needs nodes.
-func (n *Node) nextSeed(now Instant) (target, bool) {
-	s := &n.seeds
-	if len(s.addrs) == 0 || now < s.round {
-		return target{}, false
-	}
-	for s.next < len(s.addrs) {
-		addr := s.addrs[s.next]
-		s.next++
-		f := familyOf(addr.Addr())
-		if n.tables[f].count < K && n.reach.allows(addr) {
-			var c compactAddr
-			return targetAt(f, wire.AppendAddr(c[:0], addr)), true
-		}
-	}
-	s.next = 0
-	s.round = now.Add(s.retry)
-	s.retry = min(2*s.retry, seedRetryMax)
-	if n.tables[v4].count >= K || n.tables[v6].count >= K {
-		s.retry = seedRetryMin
-	}
-	return target{}, false
 }
 
 // ask sends what finds out whether there is a node at t.
@@ -171,63 +163,10 @@ func (n *Node) askFor(now Instant, dst []byte, t target, asked purpose, find wir
 	var tid [4]byte
 	q := query{addr: t.addr, family: t.family, asked: asked}
 	binary.BigEndian.PutUint32(tid[:], n.pending.add(n.rng, now, q))
-	m := wire.Message{Kind: wire.Query, Method: wire.Ping, T: tid[:], Version: n.version[:], ID: n.id[:]}
+	m := wire.Message{Kind: wire.Query, Method: wire.Ping, T: tid[:], Version: n.version[:], ID: n.idFor(t.family)[:]}
 	if asked == askNodes {
 		m.Method, m.Target = wire.FindNode, find[:]
 		m.Want = wire.Want4 << t.family
 	}
 	return m.Append(dst), wire.Addr(t.addr[:addrSize[t.family]])
-}
-
-// accept takes an answer to a query of ours, of which there must be one.
-func (n *Node) accept(now Instant, src netip.AddrPort, m *wire.Message) Outcome {
-	if len(m.T) != 4 {
-		return Outcome{Verdict: DropUnsolicited}
-	}
-	addr := wire.AppendAddr(n.scratch.ip[:0], src)
-	q, ok := n.pending.take(binary.BigEndian.Uint32(m.T), addr)
-	if !ok {
-		return Outcome{Verdict: DropUnsolicited}
-	}
-	if m.Kind != wire.Response || m.ID == nil {
-		n.unanswered(&q)
-		return Outcome{Verdict: Accepted}
-	}
-	if id := wire.ID(m.ID); id != n.id {
-		n.tables[q.family].answered(&id, addr, now.seconds())
-	}
-	if q.asked == askNodes {
-		n.learn(now, v4, m.Nodes)
-		n.learn(now, v6, m.Nodes6)
-	}
-	return Outcome{Verdict: Accepted}
-}
-
-// learn considers nodes that another node named.
-func (n *Node) learn(now Instant, f family, nodes []byte) {
-	taken := 0
-	for id, addr := range wire.NodeList(nodes, nodeSize[f]) {
-		if taken == learn {
-			return
-		}
-		taken++
-		if id != n.id && n.reach.allows(addr) {
-			n.consider(now, addr)
-		}
-	}
-}
-
-// consider queues a verifying ping to an address that may be a node's, unless it is one we have.
-func (n *Node) consider(now Instant, addr netip.AddrPort) {
-	if n.probes.verify.room() == 0 {
-		return // decided before the table is touched: under load this is the usual case
-	}
-	f := familyOf(addr.Addr())
-	var c compactAddr
-	t := targetAt(f, wire.AppendAddr(c[:0], addr))
-	table := n.tables[f]
-	if _, found, ofHost := table.find(t.addr[:addrSize[f]]); found || ofHost >= hostLimit[f] {
-		return
-	}
-	n.probes.consider(now, table.host(t.addr[:]), t)
 }

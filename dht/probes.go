@@ -8,11 +8,16 @@ const (
 	verifyRate  = 1000 // a second
 	verifyBurst = 100
 
+	// minCheckRate is the least pace of the pings to nodes of the tables. It only matters after a stall, when
+	// many are owed and must not leave at once.
+	minCheckRate = 100 // a second
+
 	probeQueue = 1024
 
-	// remembered is how many hosts lately considered for a ping are told apart, and considerAgain how long one
-	// of them is left in peace.
-	remembered    = 1 << 15
+	// minRemembered and maxRemembered bound how many hosts lately considered for a ping are told apart, and
+	// considerAgain is how long one of them is left in peace.
+	minRemembered = 1 << 10
+	maxRemembered = 1 << 15
 	considerAgain = 10 * time.Minute
 )
 
@@ -46,55 +51,79 @@ func (q *targets) pop() target {
 	return t
 }
 
-// probes decides which addresses deserve a ping.
-type probes struct {
-	verify targets // strangers, at verifyRate
-	check  targets // nodes of the table, paced by the upkeep
-
-	recent []uint64 // by host hash: 40 bits of the hash and the time in seconds, modulo 2^24
-	key    hashKey
-
-	budget   float64 // verifying pings that may be sent now
-	refilled Instant
+// pace lets so many pass in a second, and a burst after a rest.
+type pace struct {
+	rate, burst float64
+	budget      float64 // how many may pass now
+	last        Instant // when the budget was right
 }
 
-func (p *probes) init(key hashKey, now Instant) {
+func newPace(rate, burst float64, now Instant) pace {
+	return pace{rate: rate, burst: burst, budget: burst, last: now}
+}
+
+// pass reports whether another one may pass, and counts it.
+func (p *pace) pass(now Instant) bool {
+	earned := float64(max(now-p.last, 0)) * p.rate / float64(time.Second)
+	p.budget, p.last = min(p.budget+earned, p.burst), now
+	if p.budget < 1 {
+		return false
+	}
+	p.budget--
+	return true
+}
+
+// probes decides which addresses deserve a ping.
+type probes struct {
+	verify targets // strangers
+	check  targets // nodes of the tables
+
+	verifyPace, checkPace pace
+
+	recent []uint64 // by host hash: 40 bits of the hash and the time in seconds, modulo 2^24; a power of two
+	key    hashKey
+}
+
+func (p *probes) init(maxNodes int, key hashKey, now Instant) {
+	remembered := minRemembered
+	for remembered < min(maxNodes, maxRemembered) {
+		remembered *= 2
+	}
 	p.recent = make([]uint64, remembered)
 	p.key = key
-	p.refilled = now
+	p.verifyPace = newPace(verifyRate, verifyBurst, now)
+	checkRate := max(minCheckRate, 3*float64(maxNodes)/time.Duration(checkPeriod).Seconds())
+	p.checkPace = newPace(checkRate, checkRate/4, now)
 }
 
 // consider queues a stranger's address for a verifying ping, unless the queue is full or the host was
-// considered lately.
-func (p *probes) consider(now Instant, host uint64, t target) {
+// considered lately. It reports whether it did.
+func (p *probes) consider(now Instant, host uint64, t target) bool {
 	if p.verify.room() == 0 {
-		return
+		return false
 	}
 	const stampBits = 24
 	hash := p.key.hash64(host ^ uint64(t.family))
 	entry := hash>>stampBits<<stampBits | uint64(now.seconds())&(1<<stampBits-1)
-	last := &p.recent[hash%remembered]
+	last := &p.recent[hash&uint64(len(p.recent)-1)]
 	if *last>>stampBits == entry>>stampBits && (entry-*last)&(1<<stampBits-1) < uint64(considerAgain/time.Second) {
-		return
+		return false
 	}
 	*last = entry
 	p.verify.push(t)
+	return true
 }
 
-// next is the address to query next, if one is due.
+// waiting reports that there are addresses to query, even if none is due yet.
+func (p *probes) waiting() bool { return p.check.n > 0 || p.verify.n > 0 }
+
+// next is the address to query next, if one is due: nodes of the tables go first.
 func (p *probes) next(now Instant) (target, bool) {
-	if p.check.n > 0 {
+	if p.check.n > 0 && p.checkPace.pass(now) {
 		return p.check.pop(), true
 	}
-	if p.verify.n == 0 {
-		return target{}, false
+	if p.verify.n > 0 && p.verifyPace.pass(now) {
+		return p.verify.pop(), true
 	}
-	earned := float64(now-p.refilled) * verifyRate / float64(time.Second)
-	p.budget = min(p.budget+earned, verifyBurst)
-	p.refilled = now
-	if p.budget < 1 {
-		return target{}, false
-	}
-	p.budget--
-	return p.verify.pop(), true
+	return target{}, false
 }

@@ -3,7 +3,6 @@ package dht
 import (
 	"encoding/binary"
 	"math/bits"
-	"net/netip"
 
 	"supernode/dht/wire"
 )
@@ -28,7 +27,7 @@ const (
 	// maxFails is how many queries in a row a node may leave unanswered before it is dropped (BEP 5: "bad").
 	maxFails = 2
 
-	chunkBlocks = 1024 // blocks allocated at a time
+	chunkBlocks = 1024 // blocks allocated at a time, at most
 )
 
 // table is the routing table of one address family: verified nodes only, found by nearness to any target.
@@ -55,10 +54,11 @@ type table struct {
 	filled  []uint64 // bitmap: buckets that are not empty
 	filled2 []uint64 // bitmap: words of filled that are not zero
 
-	meta   [][]blockMeta // chunks
-	blobs  [][]byte      // chunks, chunkBlocks*blockNodes*blobSize each
-	blocks uint32        // ever allocated
-	free   uint32        // chain of freed blocks, plus one
+	meta      [][]blockMeta // chunks
+	blobs     [][]byte      // chunks, the same blocks in each as in meta
+	blocks    uint32        // ever allocated
+	maxBlocks uint32        // that limit nodes can take: every bucket may have one block partly filled
+	free      uint32        // chain of freed blocks, plus one
 
 	hosts index // host hash to bucket
 	key   hashKey
@@ -86,6 +86,8 @@ func newTable(f family, limit int, key hashKey) *table {
 		filled2: make([]uint64, (words+63)/64),
 		hosts:   newIndex(),
 		key:     key,
+
+		maxBlocks: uint32(limit/blockNodes + 1<<prefix),
 	}
 }
 
@@ -98,8 +100,6 @@ func (t *table) blob(s slot) []byte {
 	chunk, i := uint32(s)/(chunkBlocks*blockNodes), int(uint32(s)%(chunkBlocks*blockNodes))*t.blobSize
 	return t.blobs[chunk][i : i+t.blobSize : i+t.blobSize]
 }
-
-func (t *table) addr(s slot) netip.AddrPort { return wire.Addr(t.blob(s)[20:]) }
 
 func (t *table) metaOf(s slot) (*blockMeta, uint32) {
 	return t.block(uint32(s) / blockNodes), uint32(s) % blockNodes
@@ -114,6 +114,29 @@ func (t *table) slots(bucket uint32, yield func(slot) bool) {
 			}
 		}
 	}
+}
+
+// nextFilled is the first bucket that is not empty from bucket from on, going round. The table must not be empty.
+func (t *table) nextFilled(from uint32) uint32 {
+	word := from / 64
+	if w := t.filled[word] >> (from % 64); w != 0 {
+		return from + uint32(bits.TrailingZeros64(w))
+	}
+	word = (word + 1) % uint32(len(t.filled))
+	top := word / 64
+	words := t.filled2[top] >> (word % 64) << (word % 64)
+	for words == 0 {
+		top = (top + 1) % uint32(len(t.filled2))
+		words = t.filled2[top]
+	}
+	word = top*64 + uint32(bits.TrailingZeros64(words))
+	return word*64 + uint32(bits.TrailingZeros64(t.filled[word]))
+}
+
+// emptyFrom is how many buckets from position on, going round, are empty before the first that is not. The table
+// must not be empty.
+func (t *table) emptyFrom(position int) int {
+	return (int(t.nextFilled(uint32(position))) - position) & (len(t.heads) - 1)
 }
 
 // host identifies who answers for a node's behaviour: an IPv4 address or an IPv6 /64.
@@ -132,11 +155,11 @@ func (t *table) subnet(addr []byte) uint64 {
 }
 
 // find looks for the node at compact address addr. When there is none it still says how many nodes the
-// address's host has, and where the last of them is.
+// address's host has, and where one of them is: a failing one, if any.
 func (t *table) find(addr []byte) (at slot, found bool, ofHost int) {
 	host := t.host(addr)
 	p := t.hosts.probe(uint32(t.key.hash64(host)))
-	var checked [hostNodes6]uint32 // buckets seen: several nodes of a host may share one
+	var checked [2 * hostNodes6]uint32 // buckets seen: several nodes of a host may share one
 	buckets := 0
 next:
 	for bucket, ok := p.next(); ok; bucket, ok = p.next() {
@@ -155,7 +178,9 @@ next:
 				return s, true, ofHost + 1
 			}
 			if t.host(a) == host {
-				at = s
+				if meta, i := t.metaOf(s); ofHost == 0 || meta.fails[i] > 0 {
+					at = s
+				}
 				ofHost++
 			}
 		}
@@ -259,6 +284,13 @@ func (t *table) failed(addr []byte) bool {
 	return true
 }
 
+// forget deletes the node at compact address addr, if there is one.
+func (t *table) forget(addr []byte) {
+	if at, found, _ := t.find(addr); found {
+		t.remove(at)
+	}
+}
+
 // remove deletes the node at s. Slots of its bucket are not valid afterwards.
 func (t *table) remove(s slot) {
 	bucket := t.bucketOf(t.blob(s))
@@ -301,8 +333,9 @@ func (t *table) allocate() uint32 {
 		return b
 	}
 	if t.blocks%chunkBlocks == 0 {
-		t.meta = append(t.meta, make([]blockMeta, chunkBlocks))
-		t.blobs = append(t.blobs, make([]byte, chunkBlocks*blockNodes*t.blobSize))
+		blocks := int(min(chunkBlocks, t.maxBlocks-t.blocks))
+		t.meta = append(t.meta, make([]blockMeta, blocks))
+		t.blobs = append(t.blobs, make([]byte, blocks*blockNodes*t.blobSize))
 	}
 	t.blocks++
 	return t.blocks - 1

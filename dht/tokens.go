@@ -20,17 +20,35 @@ const (
 // in and the next one. Nothing is stored per token.
 type tokens struct {
 	master  [2]uint64
-	period  Instant // number of the current period, plus one; zero before the first use
+	period  Instant // number of the current period
 	current [2]uint64
 	last    [2]uint64
 }
 
+func (t *tokens) init(master [2]uint64, now Instant) {
+	t.master = master
+	t.renew(periodOf(now))
+}
+
+// periodOf is the number of the token period that now lies in. Clocks may start below zero, hence the floor.
+func periodOf(now Instant) Instant {
+	p := now / tokenPeriod
+	if now%tokenPeriod < 0 {
+		p--
+	}
+	return p
+}
+
 // turn brings the secrets up to date.
 func (t *tokens) turn(now Instant) {
-	if p := now/tokenPeriod + 1; p != t.period {
-		t.period = p
-		t.current, t.last = t.secret(p), t.secret(p-1)
+	if p := periodOf(now); p != t.period {
+		t.renew(p)
 	}
+}
+
+func (t *tokens) renew(period Instant) {
+	t.period = period
+	t.current, t.last = t.secret(period), t.secret(period-1)
 }
 
 func (t *tokens) secret(period Instant) [2]uint64 {

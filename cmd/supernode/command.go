@@ -1,16 +1,23 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-// version is set by the linker.
-var version = "dev"
+// version is set by the linker; without that it is what Go knows of the module and the commit.
+var version = ""
+
+// helpWidth is the longest line of --help, in columns.
+const helpWidth = "100"
 
 func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
@@ -18,50 +25,92 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 		Short: "a BitTorrent Mainline DHT node for busy servers",
 		Long: `supernode runs a BitTorrent Mainline DHT node on one core.
 
-Without arguments it listens on port 6881, IPv4 and IPv6, finds the network through well-known nodes, and shows how it
-fares on http://127.0.0.1:6880/.`,
+Without arguments it listens on port 6881, IPv4 and IPv6, finds the network through well-known nodes, and
+shows how it fares on http://127.0.0.1:6880/.`,
+		Example: `  supernode --listen 192.0.2.1:6881 --listen '[2001:db8::1]:6881'
+  supernode --listen 127.0.0.1:6882 --bootstrap none --http 127.0.0.1:6883   # a node for tests`,
+		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see supernode --help)", err)}
-	})
+	root.SetVersionTemplate("supernode {{.Version}}\n")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages ", "Flags.FlagUsagesWrapped "+helpWidth+" "))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 
 	runCommand := newRunCommand(stderr)
 	root.AddCommand(runCommand, &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "supernode", versionText())
 			return err
 		},
 	})
-
 	// Without a subcommand, run.
-	root.Args = noArguments
 	root.RunE = runCommand.RunE
+	root.Flags().SortFlags = false
 	root.Flags().AddFlagSet(runCommand.Flags())
+
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	takeNoArguments(root)
 	return root
 }
 
-func noArguments(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown command %q (see supernode --help)", args[0])}
+// takeNoArguments makes a word behind a command an error of usage, so that a mistyped command is not taken for
+// "run" or for a request for help.
+func takeNoArguments(c *cobra.Command) {
+	c.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(args[0])
+		}
+		return nil
 	}
-	return nil
+	if c.Name() == "help" { // its arguments name a command
+		c.Args = func(_ *cobra.Command, args []string) error {
+			if _, rest, err := c.Root().Find(args); err != nil || len(rest) > 0 {
+				return unknownCommand(strings.Join(args, " "))
+			}
+			return nil
+		}
+	}
+	if !c.Runnable() {
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	for _, sub := range c.Commands() {
+		takeNoArguments(sub)
+	}
+}
+
+func unknownCommand(name string) error {
+	return usageError{fmt.Errorf("unknown command %q (see supernode --help)", name)}
+}
+
+// flagError says in our own words what pflag found wrong.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return usageError{fmt.Errorf("%w (see supernode --help)", err)}
+	}
+	mend := errors.Unwrap(invalid)
+	if errors.As(mend, new(*strconv.NumError)) {
+		mend = errors.New("must be a whole number")
+		if invalid.GetFlag().Value.Type() == "bool" {
+			mend = errors.New("must be true or false")
+		}
+	}
+	return usageError{fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), mend)}
 }
 
 func versionText() string {
-	text := version + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
-	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				text = s.Value[:min(12, len(s.Value))] + text[len(version):]
-			}
-		}
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version // of Go's making, from the tag or the commit, with "+dirty"
 	}
-	return text
+	if v == "" || v == "(devel)" {
+		v = "dev"
+	}
+	return v + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
 }

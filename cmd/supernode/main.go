@@ -4,6 +4,8 @@
 // One OS thread does all the work: it receives a batch of datagrams, lets the node (package dht) answer each,
 // sends the answers as one batch, and asks the node what it wants to send of its own accord. Everything else
 // in this command is around that loop: flags, bootstrap names, HTTP, logs.
+//
+// Exit status: 0 after SIGTERM or SIGINT, 2 for a flag or an address that has to be mended, 1 for all else.
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -47,7 +50,7 @@ func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, "supernode:", err)
+	fmt.Fprintln(stderr, "supernode:", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors have a line each
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -31,6 +32,8 @@ type options struct {
 	logFormat    string
 }
 
+var defaultListen = []string{"0.0.0.0:6881", "[::]:6881"}
+
 // defaultBootstrap are nodes that are run to be asked first.
 var defaultBootstrap = []string{
 	"router.bittorrent.com:6881",
@@ -40,17 +43,22 @@ var defaultBootstrap = []string{
 }
 
 func (o *options) register(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.listen, "listen", []string{"0.0.0.0:6881", "[::]:6881"}, "`ADDR:PORT` to answer on; may be repeated")
+	f.SortFlags = false
+	f.StringArrayVar(&o.listen, "listen", defaultListen, "`ADDR:PORT` to answer on; may be repeated")
 	f.StringArrayVar(&o.bootstrap, "bootstrap", defaultBootstrap, "`HOST:PORT` of a node to ask for others, or none; may be repeated")
 	f.StringVar(&o.http, "http", "127.0.0.1:6880", "`ADDR:PORT` of the status page, /metrics, /healthz and /debug/pprof, or none")
-	f.StringVar(&o.io, "io", defaultIO, "how datagrams are moved: mmsg (batched system calls, Linux) or net (portable)")
-	f.IntVar(&o.batch, "batch", 64, "datagrams moved by one system call, 1 to 1024")
-	f.Var(&o.cpu, "cpu", "processors to run on, as in 0,2-3")
-	f.BoolVar(&o.allowPrivate, "allow-private", false, "also talk to private, loopback and reserved addresses (for labs)")
-	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "nodes in the routing table of each address family at most")
-	f.IntVar(&o.maxPeers, "max-peers", dht.DefaultMaxPeers, "peers stored at most")
-	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&o.io, "io", defaultIO, "`BACKEND` that moves datagrams: mmsg (batched system calls, Linux) or net (portable, slower)")
+	f.IntVar(&o.batch, "batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
+	f.Var(&o.cpu, "cpu", "`LIST` of processors to run on, as in 0,2-3 (default all)")
+	f.BoolVar(&o.allowPrivate, "allow-private", false, "also talk to private, loopback and reserved addresses, for labs")
+	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "keep at most `N` nodes of each address family in the routing table")
+	f.IntVar(&o.maxPeers, "max-peers", dht.DefaultMaxPeers, "store at most `N` peers")
+	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` from which on to log: debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
+
+	// For --help, which can then break the lines between them.
+	f.Lookup("listen").DefValue = strings.Join(defaultListen, " ")
+	f.Lookup("bootstrap").DefValue = strings.Join(defaultBootstrap, " ")
 }
 
 // config is what a run is made of, checked.
@@ -59,6 +67,7 @@ type config struct {
 	listen       []netip.AddrPort
 	listenChosen bool // by the user, not by default
 	bootstrap    []hostPort
+	http         netip.AddrPort // the zero AddrPort: none
 	level        slog.Level
 }
 
@@ -73,43 +82,23 @@ func (h hostPort) String() string { return net.JoinHostPort(h.host, strconv.Itoa
 // settle checks the options. Every error is a usageError that names the flag.
 func (o *options) settle() (*config, error) {
 	c := &config{options: *o}
-	for _, text := range o.listen {
-		addr, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return nil, wrong("listen", text, "must be an IP address and a port, as in 0.0.0.0:6881 or [::]:6881")
-		}
-		c.listen = append(c.listen, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
+	if err := errors.Join(c.settleListen(), c.settleBootstrap(), c.settleHTTP()); err != nil {
+		return nil, err
 	}
-	for _, text := range o.bootstrap {
-		if text == none {
-			if len(o.bootstrap) > 1 {
-				return nil, wrong("bootstrap", text, "cannot be combined with other bootstrap nodes")
-			}
-			break
-		}
-		host, port, err := net.SplitHostPort(text)
-		number, errPort := strconv.ParseUint(port, 10, 16)
-		if err != nil || errPort != nil || host == "" || number == 0 {
-			return nil, wrong("bootstrap", text, "must be a host and a port, as in router.bittorrent.com:6881, or none")
-		}
-		c.bootstrap = append(c.bootstrap, hostPort{host, uint16(number)})
-	}
-	if o.http != none {
-		if _, err := netip.ParseAddrPort(o.http); err != nil {
-			return nil, wrong("http", o.http, "must be an IP address and a port, as in 127.0.0.1:6880, or none")
+	for _, n := range []struct {
+		flag       string
+		value, max int
+	}{
+		{"batch", o.batch, 1024},
+		{"max-nodes", o.maxNodes, dht.MaxMaxNodes},
+		{"max-peers", o.maxPeers, dht.MaxMaxPeers},
+	} {
+		if n.value < 1 || n.value > n.max {
+			return nil, wrong(n.flag, strconv.Itoa(n.value), fmt.Sprintf("must be 1 to %d", n.max))
 		}
 	}
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")
-	}
-	if o.batch < 1 || o.batch > 1024 {
-		return nil, wrong("batch", strconv.Itoa(o.batch), "must be 1 to 1024")
-	}
-	if o.maxNodes < 1 || o.maxNodes > dht.MaxMaxNodes {
-		return nil, wrong("max-nodes", strconv.Itoa(o.maxNodes), fmt.Sprintf("must be 1 to %d", dht.MaxMaxNodes))
-	}
-	if o.maxPeers < 1 || o.maxPeers > dht.MaxMaxPeers {
-		return nil, wrong("max-peers", strconv.Itoa(o.maxPeers), fmt.Sprintf("must be 1 to %d", dht.MaxMaxPeers))
 	}
 	if err := c.level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return nil, wrong("log-level", o.logLevel, "must be debug, info, warn or error")
@@ -118,6 +107,62 @@ func (o *options) settle() (*config, error) {
 		return nil, wrong("log-format", o.logFormat, "must be text or json")
 	}
 	return c, nil
+}
+
+func (c *config) settleListen() error {
+	for _, text := range c.options.listen {
+		addr, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return wrong("listen", text, "must be an IP address and a port, as in 0.0.0.0:6881 or [::]:6881")
+		}
+		addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+		switch ip := addr.Addr(); {
+		case ip.IsMulticast():
+			return wrong("listen", text, "must be an address that answers can be sent from, not multicast")
+		case ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "":
+			return wrong("listen", text, "a link-local address needs its interface, as in [fe80::1%eth0]:6881")
+		}
+		for _, other := range c.listen {
+			if overlap(addr, other) {
+				return wrong("listen", text, "overlaps with "+other.String()+": leave one of them out")
+			}
+		}
+		c.listen = append(c.listen, addr)
+	}
+	return nil
+}
+
+// overlap says whether the kernel would let only one socket have both addresses.
+func overlap(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && a.Port() != 0 && a.Addr().Is4() == b.Addr().Is4() &&
+		(a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
+}
+
+func (c *config) settleBootstrap() error {
+	for _, text := range c.options.bootstrap {
+		if text == none {
+			if len(c.options.bootstrap) > 1 {
+				return wrong("bootstrap", text, "cannot be combined with other bootstrap nodes")
+			}
+			return nil
+		}
+		host, port, err := net.SplitHostPort(text)
+		number, errPort := strconv.ParseUint(port, 10, 16)
+		if err != nil || errPort != nil || host == "" || number == 0 {
+			return wrong("bootstrap", text, "must be a host and a port, as in router.bittorrent.com:6881, or none")
+		}
+		c.bootstrap = append(c.bootstrap, hostPort{host, uint16(number)})
+	}
+	return nil
+}
+
+func (c *config) settleHTTP() (err error) {
+	if text := c.options.http; text != none {
+		if c.http, err = netip.ParseAddrPort(text); err != nil {
+			return wrong("http", text, "must be an IP address and a port, as in 127.0.0.1:6880, or none")
+		}
+	}
+	return nil
 }
 
 func wrong(flag, value, mend string) error {

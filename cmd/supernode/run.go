@@ -8,7 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"supernode/dht"
+	"supernode/dht/wire"
 	"supernode/internal/pin"
 	"supernode/internal/udp"
 )
@@ -39,7 +40,6 @@ func newRunCommand(stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the node (the default)",
-		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := o.settle()
 			if err != nil {
@@ -68,7 +68,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	}
 	transport, err := openTransport(c, log)
 	if err != nil {
-		return addressError("listen", err)
+		return addressError(fmt.Errorf("--listen: %w", err))
 	}
 	w, err := newWorker(transport, c)
 	if err != nil {
@@ -76,7 +76,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	}
 	web, err := startWeb(c, w, log)
 	if err != nil {
-		return errors.Join(addressError("http", err), transport.Close())
+		return errors.Join(err, transport.Close())
 	}
 	for _, addr := range transport.Local() {
 		log.Info("listening", "addr", addr, "io", c.io)
@@ -85,16 +85,15 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- w.run() }()
-	go keepBootstrapping(ctx, c.bootstrap, w, log)
+	go func() { ended <- guarded(w.run, log) }()
+	go newBootstrapper(c.bootstrap, w.bootstrap, log).run(ctx)
 	log.Info("ready", "id", fmt.Sprintf("%x", w.nodeID), "version", versionText(), "http", web.addr())
-	if err := notifyReady(); err != nil {
-		log.Warn("systemd was not told that we are ready", "error", err)
-	}
+	notify("READY=1", log)
 
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
+		notify("STOPPING=1", log)
 		w.stop()
 		err = <-ended
 	case err = <-ended:
@@ -104,6 +103,18 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 		log.Info("stopped")
 	}
 	return err
+}
+
+// guarded makes an error of a panic in run. Left to Go it would end the process with status 2, which says that the
+// command line is wrong and keeps supervisors from starting it again.
+func guarded(run func() error, log *slog.Logger) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("worker panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("worker panicked: %v", p)
+		}
+	}()
+	return run()
 }
 
 // openTransport binds the sockets. On a host without IPv6 the default listens on IPv4 alone; an address that was
@@ -125,13 +136,14 @@ func openTransport(c *config, log *slog.Logger) (udp.Transport, error) {
 }
 
 // addressError makes a failure to bind an error of usage, which it is: another address, or more rights, mend it.
-func addressError(flag string, err error) error {
-	for _, errno := range []syscall.Errno{syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, syscall.EACCES} {
+// Not so if the machine has run out of something.
+func addressError(err error) error {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS} {
 		if errors.Is(err, errno) {
-			return usageError{fmt.Errorf("--%s: %w", flag, err)}
+			return err
 		}
 	}
-	return fmt.Errorf("--%s: %w", flag, err)
+	return usageError{err}
 }
 
 func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
@@ -146,6 +158,11 @@ func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
 	for _, addr := range local {
 		cfg.Own = append(cfg.Own, addr.Addr())
 	}
+	var random wire.ID
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, fmt.Errorf("read random id: %w", err)
+	}
+	cfg.ID, cfg.ID6 = identity(random, local)
 	return dht.New(cfg)
 }
 
@@ -153,12 +170,3 @@ func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
 type clock struct{ start time.Time }
 
 func (c clock) now() dht.Instant { return dht.Instant(time.Since(c.start)) }
-
-// notifyReady tells systemd, if it is there, that the node answers (sd_notify(3)).
-func notifyReady() error {
-	path := os.Getenv("NOTIFY_SOCKET")
-	if path == "" {
-		return nil
-	}
-	return writeUnixgram(path, "READY=1")
-}

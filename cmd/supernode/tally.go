@@ -22,6 +22,7 @@ type tally struct {
 	datagrams uint64
 
 	counts dht.Counts
+	at     dht.Instant // when this was so
 }
 
 const (

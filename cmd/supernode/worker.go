@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,9 @@ func family(a netip.Addr) int {
 	return 1
 }
 
+// heartbeat bounds how long the worker rests, so that what is published is never much older.
+const heartbeat = time.Second
+
 // run is the loop: receive a batch, handle each datagram, send the replies, let the node speak, rest. It returns
 // when stop is called, with nil, or when the sockets fail, and closes them.
 func (w *worker) run() error {
@@ -67,27 +71,32 @@ func (w *worker) run() error {
 	defer runtime.UnlockOSThread()
 	rest := time.Duration(0)
 	var err error
-	for !w.stopping.Load() {
-		var n int
-		if n, err = w.transport.Receive(w.in, rest); err != nil {
-			err = fmt.Errorf("receive: %w", err)
-			break
-		}
-		now := w.clock.now()
-		if n > 0 {
-			w.answer(now)
-		}
-		if seeds := w.seeds.Swap(nil); seeds != nil {
-			w.node.Bootstrap(now, *seeds...)
-		}
-		rest = w.speak(now)
-		w.tally.counts = w.node.Counts()
-		w.published.offer(&w.tally)
+	for err == nil && !w.stopping.Load() {
+		rest, err = w.turn(rest)
 	}
 	if closeErr := w.transport.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("close sockets: %w", closeErr)
 	}
 	return err
+}
+
+// turn goes round the loop once, after waiting for datagrams for rest at most, and returns how long to rest next.
+func (w *worker) turn(rest time.Duration) (time.Duration, error) {
+	n, err := w.transport.Receive(w.in, rest)
+	if err != nil {
+		return 0, fmt.Errorf("receive: %w", err)
+	}
+	now := w.clock.now()
+	if n > 0 {
+		w.answer(now)
+	}
+	if seeds := w.seeds.Swap(nil); seeds != nil {
+		w.node.Bootstrap(now, *seeds...)
+	}
+	rest = w.speak(now)
+	w.tally.counts, w.tally.at = w.node.Counts(), now
+	w.published.offer(&w.tally)
+	return rest, nil
 }
 
 // answer handles the batch in w.in and sends the replies, each from the address that was asked.
@@ -111,10 +120,14 @@ func (w *worker) speak(now dht.Instant) time.Duration {
 	for !w.own[0].Full() && !w.own[1].Full() {
 		datagram, to, ok := w.node.Poll(now, w.scratch[:0])
 		if !ok {
-			rest = time.Duration(w.node.NextWake() - now)
+			rest = min(max(time.Duration(w.node.NextWake()-now), 0), heartbeat)
 			break
 		}
-		box := w.own[family(to.Addr())]
+		f := family(to.Addr())
+		if w.sockets[f] < 0 {
+			continue // the node may hear of addresses of a family it is not bound in
+		}
+		box := w.own[f]
 		box.Add(append(box.Buffer(), datagram...), to, netip.Addr{})
 		w.tally.asked++
 	}
@@ -126,8 +139,9 @@ func (w *worker) speak(now dht.Instant) time.Duration {
 	return rest
 }
 
-// bootstrap hands addresses to the node; safe from any goroutine.
+// bootstrap hands addresses to the node, those it has a socket for; safe from any goroutine.
 func (w *worker) bootstrap(seeds []netip.AddrPort) {
+	seeds = slices.DeleteFunc(seeds, func(a netip.AddrPort) bool { return w.sockets[family(a.Addr())] < 0 })
 	w.seeds.Store(&seeds)
 	w.transport.Wake()
 }

@@ -1,0 +1,4 @@
+package main
+
+// backends are the values of --io.
+var backends = []string{"mmsg", "net"}

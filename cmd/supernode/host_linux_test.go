@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestNotifiesSystemd speaks sd_notify(3) over both kinds of address.
+func TestNotifiesSystemd(t *testing.T) {
+	for name, address := range map[string]string{
+		"path":     filepath.Join(t.TempDir(), "notify"),
+		"abstract": "@supernode-test-" + strconv.Itoa(os.Getpid()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+			require.NoError(t, err)
+			defer socket.Close()
+			require.NoError(t, socket.SetReadDeadline(time.Now().Add(patience)))
+			read := func() string {
+				text := make([]byte, 256)
+				n, err := socket.Read(text)
+				require.NoError(t, err)
+				return string(text[:n])
+			}
+			cmd := exec.Command(built)
+			cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+address)
+			p := startCommand(t, cmd)
+			require.Equal(t, "READY=1", read())
+			p.stopped()
+			require.Equal(t, "STOPPING=1", read())
+		})
+	}
+}
+
+// TestWithoutSystemd: a notify socket that nobody listens on is worth a warning.
+func TestWithoutSystemd(t *testing.T) {
+	cmd := exec.Command(built)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(t.TempDir(), "nobody"))
+	p := startCommand(t, cmd)
+	await(t, "the warning", func() bool { return p.logged("systemd not notified") != nil })
+	p.stopped()
+}
+
+// TestPrivilegedPort runs the command without the right to bind ports below 1024, in a network namespace of its own,
+// as hosts and containers may have given that right to everyone (net.ipv4.ip_unprivileged_port_start).
+func TestPrivilegedPort(t *testing.T) {
+	needRoot(t)
+	for address, args := range map[string][]string{
+		"0.0.0.0:881": {"--listen", "0.0.0.0:881", "--http", none},
+		"0.0.0.0:880": {"--listen", "0.0.0.0:6881", "--http", "0.0.0.0:880"},
+	} {
+		cmd := exec.Command(built, append(args, "--bootstrap", none, "--log-level", "error")...)
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWNET,
+			Credential: &syscall.Credential{Uid: 65534, Gid: 65534},
+		}
+		require.Error(t, cmd.Run())
+		require.Equal(t, exitUsage, cmd.ProcessState.ExitCode(), stderr.String())
+		require.Contains(t, stderr.String(), address)
+		require.Contains(t, stderr.String(), "CAP_NET_BIND_SERVICE")
+		require.Equal(t, 1, strings.Count(stderr.String(), "\n"), stderr.String())
+	}
+}
+
+// needRoot skips without root, and fails instead where the lab's tests are to run.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		require.FailNow(t, "needs root")
+	}
+	t.Skip("needs root, to make a network namespace and to give rights up")
+}
+
+// TestCPU: the command runs where it is told to.
+func TestCPU(t *testing.T) {
+	p := start(t, "--cpu", "0")
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	require.NoError(t, err)
+	require.Contains(t, string(status), "Cpus_allowed_list:\t0\n")
+	p.stopped()
+}

@@ -1,0 +1,177 @@
+package dht
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"supernode/dht/wire"
+)
+
+var update = flag.Bool("update", false, "write what the node does into the scripts")
+
+// TestScripts runs the scripts in testdata. A script is a list of commands, one a line; what the node did stands
+// indented below each:
+//
+//	new own=10.0.0.1 max-peers=2   forget everything, make a node
+//	recv 1.2.3.4:6881 {...}        the node receives a message (see notation) from this address
+//	raw 1.2.3.4:6881 "..."         the same with any bytes, quoted as in Go
+//	bootstrap 1.2.3.4:6881 ...     give it addresses to ask
+//	advance 5m                     let time pass, with the node awake whenever it asks to be
+//	wait                           let time pass until the node sends something, an hour at most
+//	counts                         show what it holds
+//
+// With -update the scripts are written anew: look at the difference before believing it.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			require.NoError(t, err)
+			s := script{t: t}
+			for i, line := range strings.Split(strings.TrimSuffix(string(want), "\n"), "\n") {
+				if strings.HasPrefix(line, " ") {
+					continue
+				}
+				s.out.WriteString(line + "\n")
+				if line != "" && line[0] != '#' {
+					require.NoError(t, s.run(line), "%s:%d", file, i+1)
+				}
+			}
+			if *update {
+				require.NoError(t, os.WriteFile(file, s.out.Bytes(), 0o644))
+			}
+			require.Equal(t, string(want), s.out.String())
+		})
+	}
+}
+
+type script struct {
+	t        *testing.T
+	out      bytes.Buffer
+	node     *Node
+	now      Instant
+	notation notation
+}
+
+func (s *script) run(line string) error {
+	command, rest, _ := strings.Cut(line, " ")
+	if s.node == nil && command != "new" {
+		return fmt.Errorf("%s before new", command)
+	}
+	switch command {
+	case "new":
+		return s.create(strings.Fields(rest))
+	case "recv", "raw":
+		from, text, _ := strings.Cut(rest, " ")
+		src, err := netip.ParseAddrPort(from)
+		if err != nil {
+			return err
+		}
+		var in []byte
+		if command == "raw" {
+			var raw string
+			raw, err = strconv.Unquote(text)
+			in = []byte(raw)
+		} else {
+			in, err = s.notation.encode(text)
+		}
+		if err != nil {
+			return err
+		}
+		s.receive(src, in)
+		s.poll(-1)
+	case "bootstrap":
+		var addrs []netip.AddrPort
+		for _, a := range strings.Fields(rest) {
+			addrs = append(addrs, netip.MustParseAddrPort(a))
+		}
+		s.node.Bootstrap(s.now, addrs...)
+		s.poll(-1)
+	case "advance":
+		d, err := time.ParseDuration(rest)
+		if err != nil {
+			return err
+		}
+		s.advance(d, false)
+	case "wait":
+		s.advance(time.Hour, true)
+	case "counts":
+		s.say("%+v", s.node.Counts())
+	default:
+		return fmt.Errorf("command %q is not known", command)
+	}
+	return nil
+}
+
+func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, "  "+format+"\n", args...) }
+
+func (s *script) create(options []string) error {
+	c := Config{}
+	for _, o := range options {
+		name, value, _ := strings.Cut(o, "=")
+		switch name {
+		case "own":
+			c.Own = append(c.Own, netip.MustParseAddr(value))
+		case "max-peers":
+			c.MaxPeers, _ = strconv.Atoi(value)
+		case "max-nodes":
+			c.MaxNodes, _ = strconv.Atoi(value)
+		case "allow-private":
+			c.AllowPrivate = true
+		default:
+			return fmt.Errorf("option %q is not known", name)
+		}
+	}
+	s.node, s.now = newNode(s.t, c), 0
+	s.notation = notation{me: s.node.ID()}
+	return nil
+}
+
+func (s *script) receive(src netip.AddrPort, in []byte) {
+	out, o := s.node.Handle(s.now, src, in, nil)
+	if len(out) == 0 {
+		s.say("silence: %v", o.Verdict)
+		return
+	}
+	var m wire.Message
+	require.NoError(s.t, wire.Parse(out, &m))
+	if m.Token != nil {
+		s.notation.token = m.Token
+	}
+	s.say("reply %s", s.notation.decode(out))
+}
+
+// poll shows what the node sends of its own accord, and when, unless that is negative.
+func (s *script) poll(when time.Duration) (sent int) {
+	after := ""
+	if when >= 0 {
+		after = fmt.Sprintf("after %v ", when.Round(time.Second))
+	}
+	for _, q := range drain(s.t, s.node, s.now) {
+		s.notation.tids = append(s.notation.tids, bytes.Clone(q.m.T))
+		s.say("%ssend %v %s", after, q.to, s.notation.decode(q.m.Append(nil)))
+		sent++
+	}
+	return sent
+}
+
+func (s *script) advance(d time.Duration, untilSent bool) {
+	start, end := s.now, s.now.Add(d)
+	for s.now < end {
+		s.now = min(end, max(s.now, s.node.NextWake()))
+		if s.poll(time.Duration(s.now-start)) > 0 && untilSent {
+			return
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package dht
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"testing"
+
+	reference "github.com/anacrolix/dht/v2"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"supernode/dht/wire"
+)
+
+// The table of BEP 42, whose ids are random but for what it prescribes.
+func TestSecureIDOfTheBEP(t *testing.T) {
+	for addr, want := range map[string]string{
+		"124.31.75.21": "5fbfbff10c5d6a4ec8a88e4c6ab4c28b95eee401",
+		"21.75.31.124": "5a3ce9c14e7a08645677bbd1cfe7d8f956d53256",
+		"65.23.51.170": "a5d43220bc8f112a3d426c84764f8c2a1150e616",
+		"84.124.73.14": "1b0321dd1bb1fe518101ceef99462b947a01ff41",
+		"43.213.53.83": "e56f6cbf5b7c4be0237986d5243b87aa6d51305a",
+	} {
+		b, err := hex.DecodeString(want)
+		require.NoError(t, err)
+		id := wire.ID(b)
+		b[0], b[1], b[2] = ^b[0], ^b[1], b[2]^0xf8
+		require.Equal(t, id, SecureID(wire.ID(b), netip.MustParseAddr(addr)), addr)
+	}
+}
+
+func TestSecureIDSatisfiesTheReference(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.SampledFrom([]int{4, 16}).Draw(t, "size")
+		addr, _ := netip.AddrFromSlice(rapid.SliceOfN(rapid.Byte(), size, size).Draw(t, "addr"))
+		random := wire.ID(rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "id"))
+		if addr.Is4In6() || addr.IsUnspecified() {
+			t.Skip("not an address a node has")
+		}
+		id := SecureID(random, addr)
+		require.True(t, reference.NodeIdSecure(id, addr.AsSlice()), "%x at %v", id, addr)
+		require.Equal(t, random[3:], id[3:])
+	})
+}
+
+func TestSecureIDLeavesExemptAddressesAlone(t *testing.T) {
+	id := filledID(7)
+	for _, addr := range []string{
+		"10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.1.1", "127.0.0.1", "::1", "fe80::1", "0.0.0.0", "::",
+	} {
+		require.Equal(t, id, SecureID(id, netip.MustParseAddr(addr)), addr)
+	}
+	require.Equal(t, id, SecureID(id, netip.Addr{}))
+}
+
+// A node with two ids shows each to the family it is for, in answers and in queries of its own.
+func TestTwoIDs(t *testing.T) {
+	n := newNode(t, Config{ID: filledID(4), ID6: filledID(6)})
+	require.Equal(t, filledID(4), n.ID())
+	require.Equal(t, filledID(6), n.ID6())
+	for f, want := range map[family]wire.ID{v4: filledID(4), v6: filledID(6)} {
+		m := ask(t, n, 0, addrOf(f, 1), wire.Message{Method: wire.Ping})
+		require.Equal(t, want[:], m.ID)
+		verify, to, ok := n.Poll(0, nil)
+		require.True(t, ok)
+		require.Equal(t, addrOf(f, 1), to)
+		require.NoError(t, wire.Parse(verify, &m))
+		require.Equal(t, want[:], m.ID)
+	}
+	require.Equal(t, n.ID(), newNode(t, Config{ID: filledID(4)}).ID6())
+}

@@ -1,0 +1,408 @@
+package dht
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+	"supernode/dht/wire"
+)
+
+// tableModel is the routing table as its documentation tells it: a set of nodes and the rules of admission,
+// without any structure that could go wrong.
+type tableModel struct {
+	family family
+	limit  int
+	shift  uint
+	nodes  map[string]modelNode // by compact address
+}
+
+type modelNode struct {
+	id    wire.ID
+	seen  uint32
+	fails uint8
+}
+
+func (m *tableModel) host(addr string) string {
+	if m.family == v4 {
+		return addr[:4]
+	}
+	return addr[:8]
+}
+
+func (m *tableModel) subnet(addr string) string {
+	if m.family == v4 {
+		return addr[:3]
+	}
+	return addr[:6]
+}
+
+func (m *tableModel) bucket(id wire.ID) uint64 {
+	var top uint64
+	for _, b := range id[:8] {
+		top = top<<8 | uint64(b)
+	}
+	return top >> m.shift
+}
+
+// answered lists every state that answered may leave behind, and its result there: where a failing node has to
+// make room, which one is not specified.
+func (m *tableModel) answered(id wire.ID, addr string, now uint32) (states []map[string]modelNode, holds []bool) {
+	result := func(nodes map[string]modelNode, held bool) {
+		states, holds = append(states, nodes), append(holds, held)
+	}
+	if old, ok := m.nodes[addr]; ok {
+		next := maps.Clone(m.nodes)
+		if old.id != id {
+			delete(next, addr)
+			result(next, false)
+		} else {
+			next[addr] = modelNode{id, now, 0}
+			result(next, true)
+		}
+		return states, holds
+	}
+	ofHost, bases := 0, []map[string]modelNode{}
+	for a, n := range m.nodes {
+		if m.host(a) == m.host(addr) {
+			ofHost++
+			if n.fails > 0 {
+				without := maps.Clone(m.nodes)
+				delete(without, a)
+				bases = append(bases, without)
+			}
+		}
+	}
+	if ofHost < hostLimit[m.family] {
+		bases = []map[string]modelNode{maps.Clone(m.nodes)}
+	}
+	if len(bases) == 0 {
+		result(m.nodes, false)
+	}
+	for _, base := range bases {
+		m.insert(base, id, addr, now, result)
+	}
+	return states, holds
+}
+
+func (m *tableModel) insert(base map[string]modelNode, id wire.ID, addr string, now uint32, result func(map[string]modelNode, bool)) {
+	inBucket, inSubnet, failing := 0, 0, []string{}
+	for a, n := range base {
+		if m.bucket(n.id) != m.bucket(id) {
+			continue
+		}
+		if n.id == id {
+			result(base, false)
+			return
+		}
+		inBucket++
+		if m.subnet(a) == m.subnet(addr) {
+			inSubnet++
+		}
+		if n.fails > 0 {
+			failing = append(failing, a)
+		}
+	}
+	full := inBucket >= bucketNodes || len(base) >= m.limit
+	if inSubnet >= bucketSubnet || full && len(failing) == 0 {
+		result(base, false)
+		return
+	}
+	if !full {
+		next := maps.Clone(base)
+		next[addr] = modelNode{id, now, 0}
+		result(next, true)
+		return
+	}
+	for _, a := range failing {
+		next := maps.Clone(base)
+		delete(next, a)
+		next[addr] = modelNode{id, now, 0}
+		result(next, true)
+	}
+}
+
+// contents reads the table through its own walk, and checks every bond between its parts. It runs after every step
+// of a property, hence no assertion library.
+func contents(t rapid.TB, table *table) map[string]modelNode {
+	must := func(ok bool, format string, args ...any) {
+		if !ok {
+			t.Fatalf(format, args...)
+		}
+	}
+	nodes := map[string]modelNode{}
+	blocks := map[uint32]bool{}
+	for b, head := range table.heads {
+		bucket := uint32(b)
+		for block := head; block != 0; block = table.block(block - 1).next {
+			meta := table.block(block - 1)
+			must(!blocks[block], "block %d is in two chains", block)
+			blocks[block] = true
+			must(meta.n == blockNodes || block == head && meta.n > 0, "bucket %d: a block of %d nodes", bucket, meta.n)
+			for i := range meta.n {
+				blob := table.blob(slot((block-1)*blockNodes + i))
+				id, addr := wire.ID(blob[:20]), string(blob[20:])
+				must(bucket == table.bucketOf(id[:]), "node %x is in bucket %d", id, bucket)
+				nodes[addr] = modelNode{id, meta.seen[i], meta.fails[i]}
+			}
+		}
+		must((head != 0) == (table.filled[bucket/64]>>(bucket%64)&1 == 1), "bitmap at bucket %d", bucket)
+	}
+	for w, word := range table.filled {
+		must((word != 0) == (table.filled2[w/64]>>(w%64)&1 == 1), "upper bitmap at word %d", w)
+	}
+	for block := table.free; block != 0; block = table.block(block - 1).next {
+		must(!blocks[block], "block %d is free and in use", block)
+		blocks[block] = true
+	}
+	must(len(blocks) == int(table.blocks), "%d of %d blocks are lost", int(table.blocks)-len(blocks), table.blocks)
+	must(len(nodes) == table.count, "%d different addresses, count %d", len(nodes), table.count)
+	entries := 0
+	for _, s := range table.hosts.segments {
+		entries += s.used
+	}
+	must(len(nodes) == entries, "%d nodes, %d entries in the index of hosts", len(nodes), entries)
+	for addr, n := range nodes {
+		at, found, _ := table.find([]byte(addr))
+		must(found && wire.ID(table.blob(at)[:20]) == n.id, "address %x is not found", addr)
+	}
+	return nodes
+}
+
+// closestTo is what appendClosest promises, by sorting everything.
+func closestTo(nodes map[string]modelNode, target wire.ID, asker asker) []byte {
+	type candidate struct{ distance, blob []byte }
+	var all []candidate
+	for addr, n := range nodes {
+		if n.id == *asker.id || addr == string(asker.addr) {
+			continue
+		}
+		d := make([]byte, 20)
+		for i := range d {
+			d[i] = n.id[i] ^ target[i]
+		}
+		all = append(all, candidate{d, append(n.id[:], addr...)})
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return bytes.Compare(a.distance, b.distance) })
+	var blobs []byte
+	for _, c := range all[:min(K, len(all))] {
+		blobs = append(blobs, c.blob...)
+	}
+	return blobs
+}
+
+// skewedID draws ids that crowd together: some random, some alike in the first byte, some only different in the last.
+func skewedID(t *rapid.T, label string) wire.ID {
+	var id wire.ID
+	switch rapid.IntRange(0, 3).Draw(t, label+" kind") {
+	case 0:
+		copy(id[:], rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, label))
+	case 1:
+		id[0] = rapid.SampledFrom([]byte{0, 1, 0x80, 0xff}).Draw(t, label+" top")
+		id[7] = rapid.Byte().Draw(t, label+" middle")
+	default:
+		id[19] = rapid.Byte().Draw(t, label+" end")
+	}
+	return id
+}
+
+// crowdedAddr draws compact addresses from few subnets and hosts.
+func crowdedAddr(t *rapid.T, f family, label string) string {
+	subnet := rapid.IntRange(0, 40).Draw(t, label+" subnet")
+	host := rapid.ByteRange(0, 3).Draw(t, label+" host")
+	port := rapid.ByteRange(1, 2).Draw(t, label+" port")
+	if f == v4 {
+		return string([]byte{9, 9, byte(subnet), host, 0, port})
+	}
+	last := rapid.ByteRange(0, 5).Draw(t, label+" interface")
+	return string([]byte{0x20, 3, 0, 0, 0, byte(subnet), 0, host, 15: last, 17: port})
+}
+
+func TestTableAgainstModel(t *testing.T) {
+	for f := range family(families) {
+		t.Run(fmt.Sprintf("family %d", f), func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) { tableAgainstModel(t, f) })
+		})
+	}
+}
+
+func tableAgainstModel(t *rapid.T, f family) {
+	limit := rapid.SampledFrom([]int{1, 2, 8, 9, 40, 100, 600, 2000}).Draw(t, "limit")
+	table := newTable(f, limit, hashKey{1, 2, 3, 4})
+	m := tableModel{family: f, limit: limit, shift: table.shift, nodes: map[string]modelNode{}}
+	now := rapid.Uint32().Draw(t, "clock")
+	answered := func(t *rapid.T, id wire.ID, addr string) {
+		now++
+		states, holds := m.answered(id, addr, now)
+		got := table.answered(&id, []byte(addr), now)
+		after := contents(t, table)
+		for i, state := range states {
+			if holds[i] == got && maps.Equal(state, after) {
+				m.nodes = after
+				return
+			}
+		}
+		t.Fatalf("answered(%x, %x) = %v left %d nodes, which no rule explains", id, addr, got, len(after))
+	}
+	known := func(t *rapid.T) string {
+		if len(m.nodes) == 0 || rapid.IntRange(0, 9).Draw(t, "unknown address") == 0 {
+			return crowdedAddr(t, f, "addr")
+		}
+		return rapid.SampledFrom(slices.Sorted(maps.Keys(m.nodes))).Draw(t, "known address")
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"a node answers": func(t *rapid.T) { answered(t, skewedID(t, "id"), crowdedAddr(t, f, "addr")) },
+		"many nodes answer": func(t *rapid.T) {
+			for range 20 {
+				answered(t, skewedID(t, "id"), crowdedAddr(t, f, "addr"))
+			}
+		},
+		"a node answers again": func(t *rapid.T) {
+			addr := known(t)
+			answered(t, m.nodes[addr].id, addr)
+		},
+		"a node changes its id": func(t *rapid.T) { answered(t, skewedID(t, "id"), known(t)) },
+		"a node fails": func(t *rapid.T) {
+			addr := known(t)
+			n, ok := m.nodes[addr]
+			n.fails++
+			again := ok && n.fails < maxFails
+			require.Equal(t, again, table.failed([]byte(addr)))
+			if again {
+				m.nodes[addr] = n
+			} else {
+				delete(m.nodes, addr)
+			}
+		},
+		"a node is forgotten": func(t *rapid.T) {
+			addr := known(t)
+			table.forget([]byte(addr))
+			delete(m.nodes, addr)
+		},
+		"": func(t *rapid.T) {
+			require.Equal(t, m.nodes, contents(t, table))
+			require.LessOrEqual(t, table.count, limit)
+			target, id := skewedID(t, "target"), skewedID(t, "asker")
+			by := asker{&id, []byte(known(t))}
+			require.Equal(t, closestTo(m.nodes, target, by), table.appendClosest(nil, &target, by))
+			if table.count > 0 {
+				from := rapid.IntRange(0, len(table.heads)-1).Draw(t, "from")
+				empty := 0
+				for table.heads[(from+empty)%len(table.heads)] == 0 {
+					empty++
+				}
+				require.Equal(t, empty, table.emptyFrom(from))
+			}
+		},
+	})
+}
+
+// TestTableLarge has more nodes than one word of the upper bitmap covers, in ids of several shapes.
+func TestTableLarge(t *testing.T) {
+	for name, shape := range map[string]func(rng *rand.ChaCha8, id *wire.ID, i int){
+		"uniform": func(*rand.ChaCha8, *wire.ID, int) {},
+		"half in one corner": func(_ *rand.ChaCha8, id *wire.ID, i int) {
+			if i%2 == 0 {
+				id[0], id[1] = 0xab, 0xcd
+			}
+		},
+		"the top 64 bits are few": func(rng *rand.ChaCha8, id *wire.ID, i int) {
+			copy(id[:8], []byte{byte(i % 251), byte(i % 13), 0, 0, 0, 0, 0, 0})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rng := rand.NewChaCha8([32]byte{7})
+			table := newTable(v4, 60_000, hashKey{1, 2, 3, 4})
+			require.Greater(t, len(table.filled2), 1)
+			for i := range 50_000 {
+				var id wire.ID
+				rng.Read(id[:])
+				shape(rng, &id, i)
+				table.answered(&id, compact(addr4(i)), 1)
+			}
+			check := func() {
+				nodes := contents(t, table)
+				for range 20 {
+					var target wire.ID
+					rng.Read(target[:])
+					shape(rng, &target, int(rng.Uint64()%100))
+					nobody := asker{new(wire.ID), nil}
+					require.Equal(t, closestTo(nodes, target, nobody), table.appendClosest(nil, &target, nobody))
+				}
+			}
+			check()
+			for i := range 50_000 {
+				if i%5 != 0 {
+					table.forget(compact(addr4(i)))
+				}
+			}
+			check()
+		})
+	}
+}
+
+// TestTableBounds says in plain cases what one host, one subnet and one bucket may hold.
+func TestTableBounds(t *testing.T) {
+	answered := func(table *table, id wire.ID, addr string) bool {
+		return table.answered(&id, []byte(addr), 1)
+	}
+	t.Run("one node an IPv4 address", func(t *testing.T) {
+		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		require.True(t, answered(table, idOf(1), "\x09\x09\x09\x09\x00\x01"))
+		require.False(t, answered(table, idOf(2), "\x09\x09\x09\x09\x00\x02"), "another port")
+		require.True(t, table.failed([]byte("\x09\x09\x09\x09\x00\x01")))
+		require.True(t, answered(table, idOf(2), "\x09\x09\x09\x09\x00\x02"), "the first one fails")
+		require.Equal(t, 1, table.count)
+	})
+	t.Run("four nodes an IPv6 /64", func(t *testing.T) {
+		table := newTable(v6, 1000, hashKey{1, 2, 3, 4})
+		addr := func(i byte) string { return string([]byte{0x20, 3, 7: 9, 15: i, 17: 1}) }
+		for i := range byte(hostNodes6) {
+			require.True(t, answered(table, idOf(i<<4), addr(i)))
+		}
+		require.False(t, answered(table, idOf(0xf0), addr(100)))
+		require.True(t, table.failed([]byte(addr(2))))
+		require.True(t, answered(table, idOf(0xf0), addr(100)), "one of them fails")
+		_, found, _ := table.find([]byte(addr(2)))
+		require.False(t, found)
+		require.Equal(t, hostNodes6, table.count)
+	})
+	t.Run("two nodes of a /24 a bucket", func(t *testing.T) {
+		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		require.True(t, answered(table, idOf(0, 1), "\x09\x09\x09\x01\x00\x01"))
+		require.True(t, answered(table, idOf(0, 2), "\x09\x09\x09\x02\x00\x01"))
+		require.False(t, answered(table, idOf(0, 3), "\x09\x09\x09\x03\x00\x01"))
+		require.True(t, answered(table, idOf(9, 3), "\x09\x09\x09\x03\x00\x01"), "another bucket")
+	})
+	t.Run("32 nodes a bucket", func(t *testing.T) {
+		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		for i := range bucketNodes {
+			require.True(t, answered(table, idOf(0, 0, byte(i)), string(compact(addr4(i)))))
+		}
+		require.False(t, answered(table, idOf(0, 0, 200), string(compact(addr4(200)))))
+		require.True(t, table.failed(compact(addr4(17))))
+		require.True(t, answered(table, idOf(0, 0, 200), string(compact(addr4(200)))))
+		_, found, _ := table.find(compact(addr4(17)))
+		require.False(t, found)
+	})
+	t.Run("an id belongs to who had it first", func(t *testing.T) {
+		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		require.True(t, answered(table, idOf(1), string(compact(addr4(1)))))
+		require.False(t, answered(table, idOf(1), string(compact(addr4(2)))))
+	})
+}
+
+func TestPermute(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, x := rapid.Uint64().Draw(t, "w"), rapid.Uint32Range(0, 63).Draw(t, "x")
+		got := permute(w, x)
+		for i := range uint32(64) {
+			require.Equal(t, w>>i&1, got>>(i^x)&1)
+		}
+	})
+}
