@@ -1,38 +1,45 @@
 package main
 
 import (
-	"net/netip"
+	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"supernode/bench/lab"
 	"supernode/bench/measure"
-	"supernode/bench/plan"
 	"supernode/bench/record"
 )
 
-// header describes a run before it begins.
-func header(l *lab.Lab, spec plan.Spec, serverCmd string, programs programs) record.Header {
-	return record.Header{
+// header describes a run before its first trial.
+func (r *experiment) header(ctx context.Context, l *lab.Lab) record.Header {
+	h := record.Header{
 		Started: time.Now().UTC(),
 		Command: os.Args,
 		Versions: map[string]string{
 			"bench":   version,
-			"server":  serverCmd,
-			"loadgen": versionOf(programs.loadgen, "--version"),
+			"server":  r.serverCmd,
+			"loadgen": versionOf(ctx, r.loadgen),
 		},
-		Plan:    spec,
+		Plan:    r.plan.Spec,
 		Machine: machine(l),
 		Notes:   l.Warnings(),
 	}
+	if r.supernode != "" {
+		h.Versions["supernode"] = versionOf(ctx, r.supernode)
+	}
+	return h
 }
 
-// versionOf asks a program what it is. One that does not say is no reason not to measure.
-func versionOf(program string, args ...string) string {
-	out, err := exec.Command(program, args...).Output()
+// versionOf asks a program of ours what it is. One that does not say is no reason not to measure.
+func versionOf(ctx context.Context, program string) string {
+	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
 		return "unknown"
 	}
@@ -42,8 +49,8 @@ func versionOf(program string, args ...string) string {
 func machine(l *lab.Lab) record.Machine {
 	facts, spec := measure.Machine(), l.Spec()
 	m := record.Machine{
-		OS: osName(), Kernel: facts.Kernel, Arch: runtime.GOARCH, CPU: facts.CPUModel, CPUs: facts.CPUs,
-		Hypervisor: facts.Virtualised, Memory: facts.MemoryBytes,
+		OS: osName(), Kernel: release(), Arch: runtime.GOARCH, CPU: facts.CPUModel, CPUs: facts.CPUs,
+		Hypervisor: facts.Virtualised, Memory: facts.MemoryBytes, ConntrackEntry: entryBytes(),
 		ServerCPU: spec.ServerCPU, ClientCPU: spec.ClientCPU, NAPIPinned: spec.PinNAPI,
 	}
 	if tracked, err := l.Conntrack(); err == nil {
@@ -65,6 +72,27 @@ func osName() string {
 	return runtime.GOOS
 }
 
-func endpoint(l *lab.Lab, port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(l.ServerEndpoint().Addr(), port)
+// release is what uname -r prints.
+func release() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// entryBytes is the memory that the kernel sets aside for one connection, the objsize column of /proc/slabinfo
+// (slabinfo(5)), or 0 where that cannot be read.
+func entryBytes() uint64 {
+	text, err := os.ReadFile("/proc/slabinfo")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(text) {
+		if fields := strings.Fields(string(line)); len(fields) > 3 && fields[0] == "nf_conntrack" {
+			size, _ := strconv.ParseUint(fields[3], 10, 64)
+			return size
+		}
+	}
+	return 0
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -33,10 +34,15 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
 var errInterrupted = errors.New("interrupted")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A reader of our output that goes away must not take us with it and leave a lab behind: writes then fail with EPIPE.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), signals()...)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait until the lab is down
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err == nil {
@@ -52,8 +58,27 @@ func main() {
 	os.Exit(exitFailed)
 }
 
+// signals are those that end a run in order, without the ones that whoever started us had us ignore, as nohup does.
+func signals() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	return slices.DeleteFunc(all, signal.Ignored)
+}
+
 // run is the whole command.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	root := newCommand()
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", errInterrupted, err)
+	}
+	return err
+}
+
+// newCommand builds the command line.
+func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "bench",
 		Short:         "What does connection tracking cost a busy UDP server on this machine?",
@@ -63,31 +88,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	root.SetArgs(args)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see bench --help)", err)}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(conntrackCommand(), peersCommand(), reportCommand(), labCommand())
-	err := root.ExecuteContext(ctx)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%w: the lab has been taken down", errInterrupted)
-	}
-	return err
+	return root
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s: unknown command or argument %q (see %s --help)", cmd.CommandPath(), args[0], cmd.CommandPath())}
-	}
-	return nil
-}
-
-// needRoot is the error of a command that builds a lab without the right to.
-func needRoot() error {
-	if os.Geteuid() != 0 {
-		return usageError{errors.New("needs root, to make network namespaces and pin kernel threads: run it with sudo")}
+		return usagef("%s: unknown command or argument %q (see %s --help)", cmd.CommandPath(), args[0], cmd.CommandPath())
 	}
 	return nil
 }

@@ -3,37 +3,46 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // progress tells a person how far a long run is: a line that is rewritten on a terminal, a line a block elsewhere.
 type progress struct {
 	out      io.Writer
 	live     bool
-	start    time.Time
-	total    int
+	blocks   int
+	total    int // trials
 	done     int
 	estimate time.Duration
+	start    time.Time // of the first trial
 }
 
-func newProgress(out io.Writer, total int, estimate time.Duration) *progress {
-	return &progress{out: out, live: isTerminal(out), start: time.Now(), total: total, estimate: estimate}
+func newProgress(out io.Writer, blocks, trials int, estimate time.Duration) *progress {
+	return &progress{out: out, live: isTerminal(out), blocks: blocks, total: trials, estimate: estimate}
 }
 
 // say prints a line of its own.
 func (p *progress) say(format string, args ...any) {
 	p.clear()
-	fmt.Fprintf(p.out, format+"\n", args...)
+	fmt.Fprintf(p.out, "bench: "+format+"\n", args...)
 }
 
-// step says that the next trial, named what, begins; milestone marks one that deserves a line off a terminal.
-func (p *progress) step(what string, milestone bool) {
-	if p.live || milestone {
+// step says that a trial begins: which block it is in, counted from 0, whether it is the block's first, and what it
+// measures.
+func (p *progress) step(block int, first bool, what string) {
+	if p.done == 0 {
+		p.start = time.Now()
+	}
+	line := fmt.Sprintf("block %d of %d, %d of %s done, %s left", block+1, p.blocks, p.done, count(p.total, "trial"), p.left())
+	switch {
+	case p.live:
 		p.clear()
-		fmt.Fprintf(p.out, "%3d of %d trials, %s left: %s", p.done, p.total, p.left(), what)
-		if !p.live {
-			fmt.Fprintln(p.out)
-		}
+		fmt.Fprintf(p.out, "%s: %s", line, what)
+	case first:
+		p.say("%s", line)
 	}
 	p.done++
 }
@@ -53,3 +62,24 @@ func (p *progress) left() string {
 	}
 	return left.Round(time.Second).String()
 }
+
+// count is a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// isTerminal says whether w is one on which a line can be rewritten.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// inColour says whether colours are welcome on w (https://no-color.org).
+func inColour(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"supernode/bench/report"
 )
@@ -19,12 +18,16 @@ func reportCommand() *cobra.Command {
 		Short: "Make the report of a run again from its records; needs no root",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{errors.New("report takes one argument: the directory of a run")}
+				return usagef("report takes one argument, the DIR of a run, not %d", len(args))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return writeReport(args[0], cmd.OutOrStdout())
+			err := writeReport(args[0], cmd.OutOrStdout())
+			if errors.Is(err, fs.ErrNotExist) {
+				return usageError{err}
+			}
+			return err
 		},
 	}
 }
@@ -35,7 +38,7 @@ func writeReport(dir string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("make report of %s: %w", dir, err)
 	}
-	if err := summary.Table(out, isTerminal(out)); err != nil {
+	if err := summary.Table(out, inColour(out)); err != nil {
 		return err
 	}
 	path, err := filepath.Abs(filepath.Join(dir, report.ReportFile))
@@ -44,14 +47,4 @@ func writeReport(dir string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "\nreport: %s\n", path)
 	return err
-}
-
-// isTerminal says whether w is one, and colours are welcome on it (https://no-color.org).
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

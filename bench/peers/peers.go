@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"supernode/bench/record"
@@ -21,6 +22,12 @@ type Server struct {
 	Name    string `json:"name"`
 	Command string `json:"command"` // {addr} stands for the ADDR:PORT to answer on
 	Note    string `json:"note"`    // how it was set up, for the reader of the figures
+}
+
+// Program is the path of the server's program.
+func (s Server) Program() string {
+	program, _, _ := strings.Cut(s.Command, " ")
+	return program
 }
 
 // Subject is the name of the server that the others are compared with.
@@ -78,8 +85,8 @@ type Line struct {
 }
 
 // Summarize makes a line for each server that has trials. A server that is not in servers is left out.
-func Summarize(servers []Server, trials []Trial, seed uint64) []Line {
-	boot := stat.DefaultRules().Bootstrap(seed)
+func Summarize(servers []Server, trials []Trial) []Line {
+	boot := stat.DefaultRules().Bootstrap()
 	subject := of(trials, Subject)
 	var lines []Line
 	for _, s := range servers {

@@ -28,7 +28,7 @@ func TestSummarize(t *testing.T) {
 			made("stranger", block, 1, 1))
 	}
 	trials = append(trials, made("anacrolix", 8, 0, 9e8)) // answered nothing: no rate, no cost
-	lines := Summarize(servers, trials, 1)
+	lines := Summarize(servers, trials)
 	require.Len(t, lines, 2)
 	require.Equal(t, Subject, lines[0].Server)
 	require.InDelta(t, 1, lines[0].Speed.Median, 1e-9)

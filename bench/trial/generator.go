@@ -7,21 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
+	"os"
 	"os/exec"
-	"strconv"
+	"sync"
 	"time"
 
-	"supernode/bench/lab"
 	"supernode/bench/record"
 )
 
-// Generator is a load generator that runs in the lab's client namespace, aimed at one server, and is told what
-// to do over its control protocol.
-type Generator struct {
+// startTimeout is how long a generator may take to open its sockets, tens of thousands of addresses behind them.
+const startTimeout = 20 * time.Second
+
+// generator is a load generator that is aimed at one server, and told what to do over its control protocol: a JSON
+// object a line, requests on its standard input, events on its standard output. The events of a trial are measuring
+// and measured, at the ends of the measured interval, and result.
+type generator struct {
 	process
 	requests *json.Encoder
-	events   chan event
+	events   chan event // closed when the program has ended and all it said has been read
+	stopping chan struct{}
+	stop     sync.Once
 }
 
 // Load is one request to a generator.
@@ -39,63 +44,73 @@ type event struct {
 	Event  string          `json:"event"`
 	Result json.RawMessage `json:"result"`
 	Error  string          `json:"error"`
-	broken error           // the output ended, or could not be read
+	broken error           // the line is no event
 }
 
-// StartGenerator starts the program at path on the client's core, with up to flows flows over the addresses the
-// client owns, and returns when its sockets are open.
-func StartGenerator(ctx context.Context, l *lab.Lab, path string, target netip.AddrPort, flows int) (*Generator, error) {
-	spec := l.Spec()
-	sources := spec.Sources4
-	if target.Addr().Is6() {
-		sources = spec.Sources6
-	}
-	cmd := exec.Command(path, "--control", "--quiet", "--flows", strconv.Itoa(flows), "--sources", sources.String(), target.String())
+// startGenerator starts cmd through start, and returns when its sockets are open.
+func startGenerator(ctx context.Context, cmd *exec.Cmd, start func(*exec.Cmd) error) (*generator, error) {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
 	// A pipe of our own: cmd.StdoutPipe would be closed by Wait under our reader.
-	out, in := io.Pipe()
-	cmd.Stdout = in
-	g := &Generator{requests: json.NewEncoder(stdin), events: make(chan event, 16)}
-	if err := g.start(l, lab.Client, spec.ClientCPU, cmd); err != nil {
-		return nil, fmt.Errorf("start generator %s: %w", path, err)
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, stdin.Close())
 	}
-	go func() {
-		<-g.done
-		in.CloseWithError(g.ended())
-	}()
+	cmd.Stdout = in
+	g := &generator{requests: json.NewEncoder(stdin), events: make(chan event), stopping: make(chan struct{})}
+	err = g.start("generator", cmd, start)
+	in.Close() // the program has its own
+	if err != nil {
+		stdin.Close()
+		out.Close()
+		return nil, err
+	}
 	go g.read(out)
+	ctx, cancel := within(ctx, startTimeout, "the generator's start")
+	defer cancel()
 	if _, err := g.await(ctx, "ready"); err != nil {
 		return nil, errors.Join(err, g.Stop())
 	}
 	return g, nil
 }
 
-// read decodes events until the output ends.
-func (g *Generator) read(out io.Reader) {
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			e = event{broken: fmt.Errorf("read generator's output %.80q: %w", lines.Bytes(), err)}
+// Stop ends the program.
+func (g *generator) Stop() error {
+	g.stop.Do(func() { close(g.stopping) })
+	return g.process.Stop()
+}
+
+// read decodes events until the output ends, and with it the program. What it leaves half written is dropped.
+func (g *generator) read(out io.ReadCloser) {
+	defer out.Close()
+	for lines := bufio.NewReader(out); ; {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			<-g.done
+			close(g.events)
+			return
 		}
-		g.events <- e
+		var e event
+		if err := json.Unmarshal(line, &e); err != nil {
+			e.broken = fmt.Errorf("read generator's output %.80q: %w", line, err)
+		}
+		select {
+		case g.events <- e:
+		case <-g.stopping:
+			return
+		}
 	}
-	err := lines.Err()
-	if err == nil {
-		err = io.ErrUnexpectedEOF
-	}
-	g.events <- event{broken: fmt.Errorf("read generator's output: %w", err)}
 }
 
 // await returns the next event, which must be of the given kind.
-func (g *Generator) await(ctx context.Context, kind string) (event, error) {
+func (g *generator) await(ctx context.Context, kind string) (event, error) {
 	select {
-	case e := <-g.events:
+	case e, ok := <-g.events:
 		switch {
+		case !ok:
+			return e, g.ended()
 		case e.broken != nil:
 			return e, e.broken
 		case e.Event == "error":
@@ -106,6 +121,20 @@ func (g *Generator) await(ctx context.Context, kind string) (event, error) {
 		return e, nil
 	case <-ctx.Done():
 		return event{}, context.Cause(ctx)
+	}
+}
+
+// ask sends a request.
+func (g *generator) ask(ctx context.Context, load Load) error {
+	err := g.requests.Encode(load)
+	if err == nil {
+		return nil
+	}
+	select { // a broken pipe: the program is about to say why
+	case <-g.done:
+		return g.ended()
+	case <-ctx.Done():
+		return fmt.Errorf("ask generator for a trial: %w", err)
 	}
 }
 
@@ -130,14 +159,14 @@ func (r *result) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &r.Load)
 }
 
-// run makes one trial; begin and end are called at the ends of the measured interval.
-func (g *Generator) run(ctx context.Context, load Load, begin, end func() error) (result, error) {
+// run makes one trial; begin and end are called at the ends of the measured interval. After an error the generator is
+// good for nothing but to be stopped.
+func (g *generator) run(ctx context.Context, load Load, begin, end func() error) (r result, err error) {
 	expected := time.Duration((load.DurationS + load.WarmupS) * float64(time.Second))
-	ctx, cancel := within(ctx, 2*expected+10*time.Second, "trial")
+	ctx, cancel := within(ctx, 2*expected+10*time.Second, "a trial of "+expected.String())
 	defer cancel()
-	var r result
-	if err := g.requests.Encode(load); err != nil {
-		return r, fmt.Errorf("ask generator for a trial: %w", err)
+	if err := g.ask(ctx, load); err != nil {
+		return r, err
 	}
 	for _, step := range []struct {
 		kind string
@@ -158,12 +187,4 @@ func (g *Generator) run(ctx context.Context, load Load, begin, end func() error)
 		return r, fmt.Errorf("read generator's result: %w", err)
 	}
 	return r, nil
-}
-
-// Push sends load and forgets the result: to wake a server up, or to fill its tables. It returns how many queries
-// were answered.
-func (g *Generator) Push(ctx context.Context, load Load) (answered uint64, err error) {
-	nothing := func() error { return nil }
-	r, err := g.run(ctx, load, nothing, nothing)
-	return r.Answered, err
 }

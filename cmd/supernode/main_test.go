@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -235,6 +236,25 @@ func (p *process) stopped() {
 	p.t.Helper()
 	require.Zero(p.t, p.stop(syscall.SIGTERM), p.messages())
 	require.NotNil(p.t, p.logged("stopped"))
+}
+
+// lacking skips a test that needs what this machine does not have, but fails it where the test has to run.
+func lacking(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		require.FailNow(t, "missing", "%s, and a skip is not good enough with CI=true", what)
+	}
+	t.Skip("this machine lacks " + what)
+}
+
+// needAddress skips if the machine does not have ip, as containers often have no ::1.
+func needAddress(t testing.TB, ip string) {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip)})
+	if err != nil {
+		lacking(t, ip)
+	}
+	conn.Close()
 }
 
 // command runs a command line that is to end by itself.

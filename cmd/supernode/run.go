@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -24,10 +25,12 @@ import (
 // clientVersion is "v" in our messages: "SN" and a protocol-visible version.
 var clientVersion = [4]byte{'S', 'N', 0, 1}
 
-// Socket buffers hold what arrives while the worker is busy or not scheduled: some 16,000 queries.
+// Socket buffers, of which the kernel gives twice as much for its own bookkeeping: some 5,000 queries, which is what
+// arrives while the worker is not scheduled for a moment. More would do harm: in overload a queue is always full, and
+// every answer would be late by all that waits in it.
 const (
-	receiveBuffer = 16 << 20
-	sendBuffer    = 4 << 20
+	receiveBuffer = 2 << 20
+	sendBuffer    = 2 << 20
 )
 
 var openers = map[string]func([]netip.AddrPort, udp.Options) (udp.Transport, error){
@@ -87,7 +90,8 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	ended := make(chan error, 1)
 	go func() { ended <- guarded(w.run, log) }()
 	go newBootstrapper(c.bootstrap, w.bootstrap, log).run(ctx)
-	log.Info("ready", "id", fmt.Sprintf("%x", w.nodeID), "version", versionText(), "http", web.addr())
+	log.Info("ready", "id", hex.EncodeToString(w.nodeID[:]), "id6", hex.EncodeToString(w.nodeID6[:]),
+		"version", versionText(), "http", web.addr())
 	notify("READY=1", log)
 
 	select {

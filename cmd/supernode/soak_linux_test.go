@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	soakBatch = 64 // datagrams from one marker to the next
-	soakAhead = 2  // batches under way: little enough for any receive buffer
+	soakBatch = 128 // datagrams from one marker to the next
+	soakAhead = 2   // batches under way: little enough for any receive buffer
 
 	// What is seen in the first part is the node's size; it must not grow in the rest.
 	soakWarmup   = 100_000
@@ -40,14 +40,15 @@ func TestBadInput(t *testing.T) {
 		{"net", 150_000},
 	} {
 		t.Run(c.backend, func(t *testing.T) {
-			if raceEnabled || testing.Short() {
-				c.datagrams = 2 * soakWarmup
+			warmup := soakWarmup
+			if testing.Short() || raceEnabled { // which makes the oracle ten times slower
+				warmup, c.datagrams = 20_000, 50_000
 			}
 			s := newSoak(t, c.backend)
 			began := time.Now()
-			s.send(soakWarmup)
+			s.send(warmup)
 			warm := s.size()
-			s.send(c.datagrams - soakWarmup)
+			s.send(c.datagrams - warmup)
 			end := s.size()
 
 			t.Logf("%d datagrams in %v: %d replies, at most %.1f times their query; %d own queries",
@@ -57,8 +58,10 @@ func TestBadInput(t *testing.T) {
 			t.Logf("resident memory from %d to %d KiB, goroutines from %d to %d",
 				warm.resident>>10, end.resident>>10, warm.goroutines, end.goroutines)
 
-			require.LessOrEqual(t, end.resident, warm.resident+soakMaxGrown)
-			require.Equal(t, warm.goroutines, end.goroutines)
+			if !raceEnabled { // the detector's own memory grows
+				require.LessOrEqual(t, end.resident, warm.resident+soakMaxGrown)
+			}
+			await(t, "no more goroutines than before", func() bool { return s.size().goroutines <= warm.goroutines })
 			s.account()
 			s.p.stopped()
 		})
@@ -178,32 +181,32 @@ func (s *soak) send(n int) {
 
 // enqueue queues a datagram at a socket that deserves what the datagram deserves.
 func (s *soak) enqueue(datagram []byte, from netip.Addr) {
-	if f, _ := oracle(datagram); f == deservesReply && len(datagram) <= udp.MaxDatagram {
-		s.ask(datagram, from)
+	if s.judge(datagram) == deservesReply {
+		s.toAsk.Add(append(s.toAsk.Buffer(), datagram...), s.to, from)
 		return
 	}
-	s.judge(datagram)
 	s.toWaste.Add(append(s.toWaste.Buffer(), datagram...), s.to, netip.Addr{})
 }
 
-// ask queues a datagram at the socket of those that ask.
+// ask queues a datagram at the socket of those that ask, whatever it deserves.
 func (s *soak) ask(datagram []byte, from netip.Addr) {
 	s.judge(datagram)
 	s.toAsk.Add(append(s.toAsk.Buffer(), datagram...), s.to, from)
 }
 
-// judge enters a datagram that is sent into the books.
-func (s *soak) judge(datagram []byte) {
+// judge enters a datagram that is to be sent into the books.
+func (s *soak) judge(datagram []byte) fate {
 	s.sent++
 	if len(datagram) > udp.MaxDatagram {
 		s.tooLong++
-		return
+		return isRubbish
 	}
 	f, t := oracle(datagram)
 	s.fates[f]++
 	if f == deservesReply {
 		s.expected = append(s.expected, expectation{t: t, length: len(datagram)})
 	}
+	return f
 }
 
 // drain receives until that many markers or fewer are under way.

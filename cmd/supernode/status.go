@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"encoding/hex"
 	"time"
 
 	"supernode/dht"
@@ -20,7 +20,8 @@ const (
 // status is the answer of /healthz and the content of the page. Totals are since the start.
 type status struct {
 	Status     string   `json:"status"`
-	ID         string   `json:"id"`
+	ID         string   `json:"id"`  // among IPv4 nodes
+	ID6        string   `json:"id6"` // among IPv6 nodes, often the same
 	Version    string   `json:"version"`
 	Listen     []string `json:"listen"`
 	UptimeS    int64    `json:"uptime_s"`
@@ -45,7 +46,7 @@ func (w *worker) status() status {
 	now := w.clock.now()
 	t, u := w.published.read(), w.transport.Stats()
 	s := status{
-		Status: statusOK, ID: fmt.Sprintf("%x", w.nodeID), Version: versionText(),
+		Status: statusOK, ID: hex.EncodeToString(w.nodeID[:]), ID6: hex.EncodeToString(w.nodeID6[:]), Version: versionText(),
 		UptimeS: int64(time.Duration(now).Seconds()),
 		Nodes4:  t.counts.Nodes4, Nodes6: t.counts.Nodes6,
 		Peers: t.counts.Peers, Infohashes: t.counts.Infohashes,

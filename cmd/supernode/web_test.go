@@ -185,6 +185,17 @@ func TestStopWhileHTTPHangs(t *testing.T) {
 	p.stopped()
 }
 
+// TestTwoIdentities: a host with a public address of each family has an id for each.
+func TestTwoIdentities(t *testing.T) {
+	w := newTestWorker(t, udp.OpenNet)
+	w.nodeID6[0] ^= 0xff
+	recorder := httptest.NewRecorder()
+	w.servePage(recorder, nil)
+	requireValidHTML(t, recorder.Body.String())
+	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.nodeID))
+	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.nodeID6))
+}
+
 // TestStalled: a worker that does not go round its loop is not healthy.
 func TestStalled(t *testing.T) {
 	w := newTestWorker(t, udp.OpenNet)

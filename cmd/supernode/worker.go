@@ -17,7 +17,8 @@ import (
 type worker struct {
 	transport udp.Transport
 	node      *dht.Node
-	nodeID    wire.ID
+	nodeID    wire.ID // among IPv4 nodes
+	nodeID6   wire.ID // among IPv6 nodes
 	clock     clock
 
 	in      *udp.Inbox
@@ -39,7 +40,7 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 		return nil, fmt.Errorf("make node: %w", err)
 	}
 	w := &worker{
-		transport: transport, node: node, nodeID: node.ID(), clock: clock{time.Now()},
+		transport: transport, node: node, nodeID: node.ID(), nodeID6: node.ID6(), clock: clock{time.Now()},
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		own:     [2]*udp.Outbox{udp.NewOutbox(c.batch), udp.NewOutbox(c.batch)},
 		sockets: [2]int{-1, -1},
@@ -125,7 +126,7 @@ func (w *worker) speak(now dht.Instant) time.Duration {
 		}
 		f := family(to.Addr())
 		if w.sockets[f] < 0 {
-			continue // the node may hear of addresses of a family it is not bound in
+			continue // the node does not know which families it has sockets for
 		}
 		box := w.own[f]
 		box.Add(append(box.Buffer(), datagram...), to, netip.Addr{})

@@ -34,7 +34,7 @@ func run(args []string) error {
 	}
 	defer conn.Close()
 	// A socket buffer as large as supernode's: the comparison is of servers, not of defaults.
-	if err := conn.(*net.UDPConn).SetReadBuffer(16 << 20); err != nil {
+	if err := conn.(*net.UDPConn).SetReadBuffer(2 << 20); err != nil {
 		return fmt.Errorf("set receive buffer: %w", err)
 	}
 	config := dht.NewDefaultServerConfig()

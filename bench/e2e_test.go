@@ -1,0 +1,330 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"supernode/bench/peers"
+	"supernode/bench/plan"
+	"supernode/bench/record"
+	"supernode/bench/report"
+)
+
+// short is a run of "bench conntrack" as short as they get, on a machine that is busy with other tests.
+func short(out string, more ...string) []string {
+	return append([]string{"conntrack", "--quick", "--blocks", "1", "--flows", "few", "--rate", "5000", "--out", out}, more...)
+}
+
+// shorter leaves out all arms but the baseline and its control.
+func shorter(out string, more ...string) []string {
+	return short(out, append([]string{"--arms", "off"}, more...)...)
+}
+
+// A killed bench cannot take its lab down, but nothing goes on in there, and the next bench lab clean removes it. This
+// test is not parallel: any other bench would remove it, too.
+func TestKilled(t *testing.T) {
+	rooted(t)
+	r := begin(t, home(t), nil, shorter(filepath.Join(t.TempDir(), "out"))...)
+	r.await("block 1")
+	var children []int
+	for _, program := range []string{"supernode", "loadgen"} {
+		pid, ok := processes(t, r.home)[program]
+		require.True(t, ok, "no %s is running", program)
+		pidfd, err := unix.PidfdOpen(pid, 0)
+		require.NoError(t, err)
+		defer unix.Close(pidfd)
+		children = append(children, pidfd)
+	}
+	r.signal(syscall.SIGKILL)
+	require.Equal(t, -1, r.end())
+	for _, pidfd := range children {
+		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, int(patience.Milliseconds()))
+		for err == unix.EINTR {
+			n, err = unix.Poll(fds, int(patience.Milliseconds()))
+		}
+		require.NoError(t, err)
+		require.Equal(t, 1, n, "a process has outlived the bench")
+	}
+	require.Len(t, r.namespaces(), 2)
+
+	status, stdout, stderr := ended(t, r.home, nil, "lab", "clean")
+	require.Zero(t, status, stderr)
+	require.Regexp(t, fmt.Sprintf(`^removed supernode-lab\.%d\.\d+\.1\n$`, r.cmd.Process.Pid), stdout)
+	r.requireNothingLeft()
+	_, stdout, _ = ended(t, r.home, nil, "lab", "clean")
+	require.Equal(t, "nothing to remove\n", stdout)
+}
+
+// TestLab is not parallel for the same reason.
+func TestLab(t *testing.T) {
+	rooted(t)
+	r := begin(t, home(t), nil, "lab", "up")
+	require.Zero(t, r.end(), r.told.String())
+	require.Len(t, r.namespaces(), 2, "it stays")
+	for _, path := range r.namespaces() {
+		require.Contains(t, r.stdout.String(), "ip netns exec "+filepath.Base(path)+" ")
+	}
+	require.Contains(t, r.stdout.String(), "bench lab clean")
+	status, _, stderr := ended(t, r.home, nil, "lab", "clean")
+	require.Zero(t, status, stderr)
+	r.requireNothingLeft()
+}
+
+func TestConntrack(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), nil, short(out)...)
+	require.Zero(t, r.end(), r.told.String())
+	r.requireNothingLeft()
+
+	require.NotContains(t, r.stdout.String()+r.told.String(), "\x1b", "nobody asked for colours in a pipe")
+	require.Contains(t, r.stdout.String(), "report: "+filepath.Join(out, report.ReportFile))
+	require.Contains(t, r.stdout.String(), "notrack")
+	require.Equal(t, 1, strings.Count(r.told.String(), "\nbench: block 1 of 1, 0 of 4 trials done, "), r.told.String())
+	require.Equal(t, 5, strings.Count(r.told.String(), "\n"), r.told.String())
+
+	run, err := record.ReadDir(out)
+	require.NoError(t, err)
+	require.Contains(t, run.Header.Versions["supernode"], "supernode ")
+	require.Contains(t, run.Header.Versions["loadgen"], "loadgen ")
+	require.Equal(t, append([]string{filepath.Join(r.home, "bench")}, short(out)...), run.Header.Command)
+	require.NotZero(t, run.Header.Machine.ConntrackLimit)
+	seen := map[plan.Arm]bool{}
+	for _, trial := range run.Trials {
+		seen[trial.Arm] = true
+		requireProven(t, trial)
+	}
+	require.Len(t, seen, 4)
+	requireReportAgain(t, r.home, out)
+}
+
+// requireProven checks that a trial's record holds what proves its arm, and that who must have worked did.
+func requireProven(t *testing.T, trial record.Trial) {
+	t.Helper()
+	require.Equal(t, trial.Arm.Tracks(), trial.Tracking, "%s", trial.Arm)
+	if trial.Arm == plan.On {
+		require.Positive(t, trial.Conntrack.Entries)
+		require.LessOrEqual(t, trial.Conntrack.Entries, uint64(plan.Few.Flows()+plan.Few.Flows()/10), "one for each flow, and the server's own pings")
+	} else {
+		require.Zero(t, trial.Conntrack.Entries, "%s", trial.Arm)
+	}
+	for name, ns := range map[string]int64{
+		"server": trial.Server, "server's receive thread": trial.ServerNAPI,
+		"generator": trial.Client, "generator's receive thread": trial.ClientNAPI,
+	} {
+		require.Positive(t, ns, "%s of %s", name, trial.Arm)
+		require.Less(t, ns, trial.Duration, "%s of %s", name, trial.Arm)
+	}
+	require.Positive(t, trial.Answered+trial.Load.Late, "a busy machine may make all of them late")
+	require.NotEmpty(t, trial.Load.Raw)
+	require.Len(t, trial.CPU, 2)
+	require.False(t, trial.Start.IsZero())
+}
+
+// requireReportAgain has an unprivileged user make the report from a copy of nothing but the records.
+func requireReportAgain(t *testing.T, dir, out string) {
+	t.Helper()
+	again, err := os.MkdirTemp(built, "again-")
+	require.NoError(t, err)
+	defer os.RemoveAll(again)
+	records, err := os.ReadFile(filepath.Join(out, record.FileName))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(again, record.FileName), records, 0o644))
+	require.NoError(t, os.Chown(again, nobody, nobody))
+	status, stdout, stderr := ended(t, dir, asNobody, "report", again)
+	require.Zero(t, status, stderr)
+	require.Contains(t, stdout, "report: "+filepath.Join(again, report.ReportFile))
+	for _, name := range []string{report.SummaryFile, report.ReportFile, report.BenchFile} {
+		want, err := os.ReadFile(filepath.Join(out, name))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(again, name))
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(got), name)
+	}
+}
+
+func asNobody(cmd *exec.Cmd) {
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	for _, c := range []struct {
+		when string
+		what syscall.Signal
+	}{
+		{"building the lab", syscall.SIGINT},
+		{"starting the server", syscall.SIGTERM},
+		{"filling the server's tables", syscall.SIGINT},
+		{"block 1 of 3", syscall.SIGHUP},
+		{"block 2 of 3", syscall.SIGINT},
+	} {
+		t.Run(strings.ReplaceAll(c.when, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out")
+			r := begin(t, home(t), nil, shorter(out, "--blocks", "3")...)
+			r.await(c.when)
+			r.signal(c.what)
+			require.Equal(t, 130, r.end(), r.told.String())
+			r.requireNothingLeft()
+			require.True(t, strings.HasPrefix(lastLine(r.told.String()), "bench: interrupted: "), r.told.String())
+			require.Empty(t, r.stdout.String())
+
+			recorded := regexp.MustCompile(`(?m)^bench: (\d) of 6 trials are recorded; for what they say: bench report (.*)$`).FindStringSubmatch(r.told.String())
+			if recorded == nil {
+				require.NotContains(t, c.when, "block 2")
+				require.NoFileExists(t, filepath.Join(out, record.FileName), "no trial was made")
+				return
+			}
+			status, stdout, stderr := ended(t, r.home, nil, "report", recorded[2])
+			require.Zero(t, status, stderr)
+			require.Contains(t, stdout, "the run was stopped after "+recorded[1]+" of 6 trials")
+		})
+	}
+}
+
+// nohup has its reasons. And a reader of the progress that goes away, as head does, does not stop the run.
+func TestUnattended(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	}, shorter(out)...)
+	r.await("building the lab")
+	r.signal(syscall.SIGHUP)
+	r.await("filling")
+	require.NoError(t, r.stderr.Close())
+	require.Zero(t, r.end())
+	r.requireNothingLeft()
+	require.FileExists(t, filepath.Join(out, report.ReportFile))
+}
+
+// Whoever dies or hangs in the middle of a run is named.
+func TestProgramsFail(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	for _, c := range []struct {
+		name, when, program string
+		what                syscall.Signal
+		says                string
+	}{
+		{"server dies while its tables are filled", "filling", "supernode", syscall.SIGKILL, `^bench: fill the server's tables: server \S+/supernode has ended \(signal: killed\)$`},
+		{"server dies in a trial", "block 1", "supernode", syscall.SIGKILL, `^bench: trial fixed/few/\w+ in block 1: server \S+/supernode has ended \(signal: killed\)$`},
+		{"generator dies in a trial", "block 1", "loadgen", syscall.SIGKILL, `^bench: trial fixed/few/\w+ in block 1: generator \S+/loadgen has ended \(signal: killed\)$`},
+		{"server hangs", "filling", "supernode", syscall.SIGSTOP, `(?m)^bench: trial fixed/few/\w+ in block 1: server \S+/supernode answered none of \d+ queries\nstop server \S+/supernode: it did not end within 5s of SIGTERM and was killed$`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := begin(t, home(t), nil, shorter(filepath.Join(t.TempDir(), "out"))...)
+			r.await(c.when)
+			told := r.told.Len()
+			pid, ok := processes(t, r.home)[c.program]
+			require.True(t, ok)
+			require.NoError(t, unix.Kill(pid, c.what))
+			require.Equal(t, 1, r.end(), r.told.String())
+			r.requireNothingLeft()
+			said := r.told.String()[told:]
+			said = said[max(0, strings.Index(said, "bench: trial")):]
+			require.Regexp(t, c.says, strings.TrimSpace(said))
+		})
+	}
+}
+
+// A server that cannot be measured is one line, and no records.
+func TestBrokenServers(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	dir := home(t)
+	wrapper := filepath.Join(dir, "wrapper")
+	require.NoError(t, os.WriteFile(wrapper, fmt.Appendf(nil,
+		"#!/bin/sh\n%s/supernode run --listen $1 --bootstrap none --http none --allow-private\necho ended\n", dir), 0o755))
+	for _, c := range []struct{ name, command, says string }{
+		{"ends", "/bin/false", "bench: server /bin/false has ended (exit status 1)"},
+		{"says why", dir + "/supernode --listen nonsense", "supernode has ended (exit status 2); it said: supernode: "},
+		{"is not there", "/nonexistent {addr}", "bench: start /nonexistent in the server namespace: "},
+		{"never answers", "/bin/sleep 1000", "bench: server /bin/sleep has not answered a ping at 10.18.0.1:6881 for 100ms (does it listen there, and speak the DHT's protocol?)"},
+		{"is a wrapper", wrapper + " {addr}", "whose CPU time would not be counted: give the command of the server itself, or have the wrapper exec it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, wait := filepath.Join(t.TempDir(), "out"), "100ms"
+			if c.name == "is a wrapper" {
+				wait = patience.String()
+			}
+			r := begin(t, dir, nil, short(out, "--server-cmd", c.command, "--ready-timeout", wait)...)
+			require.Equal(t, 1, r.end())
+			r.requireNothingLeft()
+			require.Contains(t, lastLine(r.told.String()), c.says)
+			require.Equal(t, 1, strings.Count(r.told.String()[strings.Index(r.told.String(), "starting the server"):], "bench:"), r.told.String())
+			require.NoDirExists(t, out)
+		})
+	}
+}
+
+// Any DHT server can be measured.
+func TestOtherServer(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	dir, out := home(t), filepath.Join(t.TempDir(), "out")
+	require.NoError(t, os.Remove(filepath.Join(dir, "supernode")), "it is not needed")
+	r := begin(t, dir, nil, short(out, "--arms", "on", "--server-cmd", dir+"/anacrolix-server {addr}")...)
+	require.Zero(t, r.end(), r.told.String())
+	r.requireNothingLeft()
+	run, err := record.ReadDir(out)
+	require.NoError(t, err)
+	require.Equal(t, dir+"/anacrolix-server {addr}", run.Header.Versions["server"])
+	require.NotContains(t, run.Header.Versions, "supernode")
+	require.Len(t, run.Trials, 3)
+	for _, trial := range run.Trials {
+		requireProven(t, trial)
+	}
+}
+
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), nil, "peers", "--blocks", "1", "--flows", "1000", "--out", out)
+	require.Zero(t, r.end(), r.told.String())
+	r.requireNothingLeft()
+	require.Regexp(t, regexp.MustCompile(`(?m)^ *supernode +\d+ .*\n *anacrolix +\d+ `), r.stdout.String())
+	require.Contains(t, r.stdout.String(), "records: "+filepath.Join(out, peersFile))
+
+	text, err := os.ReadFile(filepath.Join(out, peersFile))
+	require.NoError(t, err)
+	servers := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		var trial peers.Trial
+		require.NoError(t, json.Unmarshal([]byte(line), &trial))
+		require.Positive(t, trial.Answered)
+		require.Positive(t, trial.Trial.Server)
+		require.Positive(t, trial.ServerNAPI)
+		require.Zero(t, trial.Conntrack.Entries)
+		servers[trial.Server] = true
+	}
+	require.Equal(t, map[string]bool{"supernode": true, "anacrolix": true}, servers)
+
+	text, err = os.ReadFile(filepath.Join(out, report.SummaryFile))
+	require.NoError(t, err)
+	var lines []peers.Line
+	require.NoError(t, json.Unmarshal(text, &lines))
+	require.Len(t, lines, 2)
+
+	status, _, stderr := ended(t, r.home, nil, "peers", "--out", out)
+	require.Equal(t, 2, status)
+	require.Contains(t, stderr, "--out "+out)
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"supernode/bench/lab"
+	"supernode/bench/plan"
+	"supernode/bench/record"
+	"supernode/bench/trial"
+	"supernode/internal/pin"
+)
+
+// experiment is one run of "bench conntrack".
+type experiment struct {
+	plan      plan.Plan
+	dir       string // of the records
+	serverCmd string
+	supernode string // path of the program, if that is the server
+	loadgen   string // path of the program
+	ready     time.Duration
+	progress  *progress
+}
+
+// conduct builds the lab, makes the trials and leaves their records in the run's directory. However it ends, the lab is
+// taken down.
+func (r *experiment) conduct(ctx context.Context) (err error) {
+	defer r.progress.clear()
+	r.progress.say("%s in %s, about %s; the machine should have nothing else to do",
+		count(len(r.plan.Slots), "trial"), count(r.plan.Blocks, "block"), r.plan.Estimate().Round(time.Second))
+	r.progress.say("building the lab")
+	l, err := buildLab(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+
+	r.progress.say("starting the server")
+	rig, err := trial.Assemble(ctx, l, trial.Setup{
+		Server: r.serverCmd, Addr: l.ServerEndpoint(), Generator: r.loadgen, Flows: plan.Many.Flows(), Ready: r.ready,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rig.Close()) }()
+
+	w, err := record.Create(r.dir, r.header(ctx, l))
+	if err != nil {
+		return err
+	}
+	recorded, err := r.trials(ctx, rig, w)
+	return errors.Join(err, w.Close(), r.keep(recorded))
+}
+
+// trials fills the server's tables and makes the trials.
+func (r *experiment) trials(ctx context.Context, rig *trial.Rig, w *record.Writer) (recorded int, err error) {
+	r.progress.say("filling the server's tables")
+	if err := fill(ctx, rig, r.plan.Spec); err != nil {
+		return 0, fmt.Errorf("fill the server's tables: %w", err)
+	}
+	for _, slot := range r.plan.Slots {
+		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
+		t, err := rig.Run(ctx, slot, load(r.plan.Spec, slot))
+		if err != nil {
+			return recorded, fmt.Errorf("trial %s in block %d: %w", slot.Cell, slot.Block+1, err)
+		}
+		if err := w.Append(t); err != nil {
+			return recorded, err
+		}
+		recorded++
+	}
+	return recorded, nil
+}
+
+// keep says what there is of a run that did not come to its end. Records without a trial are good for nothing, and
+// would be in the way of the next attempt.
+func (r *experiment) keep(recorded int) error {
+	switch recorded {
+	case len(r.plan.Slots):
+		return nil
+	case 0:
+		return os.Remove(filepath.Join(r.dir, record.FileName))
+	}
+	r.progress.say("%d of %s are recorded; for what they say: bench report %s", recorded, count(len(r.plan.Slots), "trial"), r.dir)
+	return nil
+}
+
+// buildLab makes the standard lab and moves this process to the client's core, so that the server's is left alone.
+func buildLab(ctx context.Context) (*lab.Lab, error) {
+	spec := lab.Default()
+	l, err := lab.Up(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("build lab: %w", err)
+	}
+	if err := pin.Process(pin.List{spec.ClientCPU}); err != nil {
+		return nil, errors.Join(fmt.Errorf("pin the harness: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// fillTime is how long a server is queried before the first trial, so that its routing table and stores are not
+// empty: the generator answers its pings.
+const fillTime = 10 * time.Second
+
+func fill(ctx context.Context, rig *trial.Rig, spec plan.Spec) error {
+	seconds := fillTime.Seconds()
+	if spec.Max == (plan.Timing{}) {
+		seconds /= 4 // a quick run
+	}
+	_, err := rig.Push(ctx, trial.Load{Rate: float64(spec.Rate) / 2, DurationS: seconds, Flows: plan.Many.Flows(), Seed: spec.Seed})
+	return err
+}
+
+// load is what the generator is asked to do in a slot. The seed differs from block to block and is the same for all
+// arms of a block, so that they answer the same queries.
+func load(spec plan.Spec, slot plan.Slot) trial.Load {
+	t := spec.Timing(slot.Measure)
+	l := trial.Load{
+		DurationS: t.Measure.Seconds(), WarmupS: t.Warmup.Seconds(),
+		Flows: slot.Flows.Flows(), Seed: spec.Seed + uint64(slot.Block),
+	}
+	if slot.Measure == plan.Max {
+		l.Window = spec.Window
+	} else {
+		l.Rate = float64(spec.Rate)
+	}
+	return l
+}

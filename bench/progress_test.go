@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// steps plays a run of two blocks of two trials, each 5 s long after 20 s of setting up.
+func steps(p *progress) {
+	p.say("filling")
+	time.Sleep(20 * time.Second)
+	for block := range 2 {
+		for position, what := range []string{"off", "on"} {
+			p.step(block, position == 0, what)
+			time.Sleep(5 * time.Second)
+		}
+	}
+	p.clear()
+}
+
+func TestProgressInAPipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		steps(newProgress(&out, 2, 4, 18*time.Second))
+		require.Equal(t, `bench: filling
+bench: block 1 of 2, 0 of 4 trials done, 18s left
+bench: block 2 of 2, 2 of 4 trials done, 10s left
+`, out.String())
+	})
+}
+
+func TestProgressOnATerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, 2, 4, 18*time.Second)
+		p.live = true
+		steps(p)
+		const clear = "\r\x1b[K"
+		require.Equal(t, []string{
+			"", "bench: filling\n",
+			"block 1 of 2, 0 of 4 trials done, 18s left: off",
+			"block 1 of 2, 1 of 4 trials done, 15s left: on",
+			"block 2 of 2, 2 of 4 trials done, 10s left: off",
+			"block 2 of 2, 3 of 4 trials done, 5s left: on",
+			"",
+		}, strings.Split(out.String(), clear))
+	})
+}
+
+// terminal opens a pseudo-terminal: what is written to tty can be read from master.
+func terminal(t *testing.T) (master, tty *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { master.Close() })
+	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, master.Fd(), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+	require.Zero(t, errno)
+	tty = os.NewFile(fd, "tty")
+	t.Cleanup(func() { tty.Close() })
+	return master, tty
+}
+
+func TestTerminal(t *testing.T) {
+	_, tty := terminal(t)
+	for _, c := range []struct {
+		term, noColor string
+		live, colour  bool
+	}{
+		{"xterm", "", true, true},
+		{"xterm", "1", true, false}, // https://no-color.org is about colours alone
+		{"dumb", "", false, false},
+	} {
+		t.Setenv("TERM", c.term)
+		t.Setenv("NO_COLOR", c.noColor)
+		require.Equal(t, c.live, isTerminal(tty), "%+v", c)
+		require.Equal(t, c.colour, inColour(tty), "%+v", c)
+		require.False(t, isTerminal(new(bytes.Buffer)))
+		null, err := os.Open(os.DevNull)
+		require.NoError(t, err)
+		require.False(t, isTerminal(null), "a device, but no terminal")
+		require.NoError(t, null.Close())
+	}
+}
