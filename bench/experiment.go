@@ -111,8 +111,7 @@ func fill(ctx context.Context, rig *trial.Rig, spec plan.Spec) error {
 	if spec.Max == (plan.Timing{}) {
 		seconds /= 4 // a quick run
 	}
-	_, err := rig.Push(ctx, trial.Load{Rate: float64(spec.Rate) / 2, DurationS: seconds, Flows: plan.Many.Flows(), Seed: spec.Seed})
-	return err
+	return rig.Fill(ctx, trial.Load{Rate: float64(spec.Rate) / 2, DurationS: seconds, Flows: plan.Many.Flows(), Seed: spec.Seed})
 }
 
 // load is what the generator is asked to do in a slot. The seed differs from block to block and is the same for all

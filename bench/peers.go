@@ -207,7 +207,7 @@ func (o *peersOptions) assemble(ctx context.Context, l *lab.Lab) (rigs []*trial.
 			return rigs, err
 		}
 		rigs = append(rigs, rig)
-		if _, err := rig.Push(ctx, trial.Load{Window: o.window, DurationS: 3, Flows: o.flows, Seed: o.seed}); err != nil {
+		if err := rig.Fill(ctx, trial.Load{Window: o.window, DurationS: 3, Flows: o.flows, Seed: o.seed}); err != nil {
 			return rigs, fmt.Errorf("fill tables of %s: %w", s.Name, err)
 		}
 	}

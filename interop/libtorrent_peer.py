@@ -29,6 +29,9 @@ def session(args):
         "listen_interfaces": args.listen,
         "dht_bootstrap_nodes": args.node,
         "dht_read_only": args.read_only,
+        # The other client has no uTP, and libtorrent would try that first and long.
+        "enable_outgoing_utp": False,
+        "enable_incoming_utp": False,
         "enable_lsd": False,
         "enable_upnp": False,
         "enable_natpmp": False,

@@ -28,7 +28,7 @@ func TestWarnings(t *testing.T) {
 		{"both", 2 * interval, lab.Losses{Ring: 2}, []string{"more than 1 %", "ring"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := warnings(c.elapsed, result{IntervalNS: int64(interval)}, c.lost)
+			got := warnings(measure.Delta{Elapsed: c.elapsed}, result{IntervalNS: int64(interval)}, c.lost)
 			require.Len(t, got, len(c.want))
 			for i, part := range c.want {
 				require.Contains(t, got[i], part)
@@ -37,28 +37,41 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckServer(t *testing.T) {
 	r := &Rig{server: &server{process: process{role: "server", cmd: scripted("exit 0")}}}
-	sound := result{AnswersInInterval: 1}
-	require.NoError(t, r.check(measure.Delta{ServerNS: 1}, sound))
-	require.NoError(t, r.check(measure.Delta{ServerNS: 1}, result{Load: record.Load{Sent: 7, Late: 1}}), "slow is not dead")
-	require.ErrorContains(t, r.check(measure.Delta{ServerNS: 1}, result{Load: record.Load{Sent: 7}}), "server /proc/self/exe answered none of 7 queries")
-	require.ErrorContains(t, r.check(measure.Delta{}, sound), "used no CPU time for 1 answers")
+	worked := measure.Delta{ServerNS: 1}
+	sound, late, silent := result{AnswersInInterval: 1}, result{Load: record.Load{Late: 1}}, result{}
+	for range 2 {
+		for range silentTrials - 1 {
+			require.NoError(t, r.checkServer(worked, silent))
+		}
+		require.NoError(t, r.checkServer(worked, late), "slow is not dead")
+		require.NoError(t, r.checkServer(worked, silent))
+		require.NoError(t, r.checkServer(worked, sound))
+	}
+	require.ErrorContains(t, r.checkServer(measure.Delta{}, sound), "used no CPU time for 1 answers")
+	for range silentTrials - 1 {
+		require.NoError(t, r.checkServer(worked, silent))
+	}
+	require.EqualError(t, r.checkServer(worked, silent), "server /proc/self/exe has answered nothing in 3 trials")
 }
 
 func TestCheckEntries(t *testing.T) {
 	for _, c := range []struct {
-		arm     plan.Arm
-		entries uint64
-		bad     bool
-		warns   int
+		arm      plan.Arm
+		answered uint64
+		entries  uint64
+		bad      bool
+		warns    int
 	}{
-		{plan.Off, 0, false, 0}, {plan.Off, 1, true, 0},
-		{plan.Control, 0, false, 0}, {plan.Control, 1, true, 0},
-		{plan.On, 0, true, 0}, {plan.On, 1000, false, 0},
-		{plan.Notrack, 0, false, 0}, {plan.Notrack, 3, false, 1},
+		{plan.Off, 9, 0, false, 0}, {plan.Off, 9, 1, true, 0},
+		{plan.Control, 9, 0, false, 0}, {plan.Control, 9, 1, true, 0},
+		{plan.On, 9, 0, true, 0}, {plan.On, 9, 1000, false, 0}, {plan.On, 0, 0, false, 0},
+		{plan.Notrack, 9, 0, false, 0}, {plan.Notrack, 9, 3, false, 1},
 	} {
-		trial := record.Trial{Slot: plan.Slot{Cell: plan.Cell{Arm: c.arm}}, Conntrack: record.Conntrack{Entries: c.entries}}
+		trial := record.Trial{
+			Slot: plan.Slot{Cell: plan.Cell{Arm: c.arm}}, Answered: c.answered, Conntrack: record.Conntrack{Entries: c.entries},
+		}
 		err := checkEntries(&trial)
 		require.Equal(t, c.bad, err != nil, "%s with %d: %v", c.arm, c.entries, err)
 		require.Len(t, trial.Warnings, c.warns)

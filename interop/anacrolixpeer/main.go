@@ -92,6 +92,9 @@ func config(o options, out *events) *torrent.ClientConfig {
 	}
 	c.ConfigureAnacrolixDhtServer = func(d *dht.ServerConfig) { d.Passive = o.readOnly }
 
+	// The DHT keeps its UDP socket. uTP in pure Go sometimes stalls for a minute in mid-download.
+	c.DisableUTP = true
+
 	c.DisableTrackers = true
 	c.DisablePEX = true
 	c.DisableWebtorrent = true
