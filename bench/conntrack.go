@@ -61,7 +61,7 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.arms, "arms", "", "`LIST` of what to compare, of "+join(plan.Arms())+" (default all)")
 	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all)")
 	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once (default 16, with --quick 6)")
-	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default 80000)")
+	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")
 	f.StringVar(&o.serverCmd, "server-cmd", "", "`COMMAND` of another DHT server to measure; {addr} in it stands for ADDR:PORT, and no shell reads it")
 	f.DurationVar(&o.ready, "ready-timeout", readyTimeout, "how long the server may take to its first answer")
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the trials' order and the queries (default from the clock)")
@@ -140,7 +140,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	}
 	r := experiment{
 		plan: p, dir: o.out, serverCmd: o.serverCmd, loadgen: filepath.Join(dir, "loadgen"), ready: o.ready,
-		progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
+		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
 	}
 	needed := []string{r.loadgen}
 	if r.serverCmd == "" {

@@ -329,3 +329,15 @@ func TestPeers(t *testing.T) {
 	require.Equal(t, 2, status)
 	require.Contains(t, stderr, "--out "+out)
 }
+
+func TestPeersInterrupted(t *testing.T) {
+	t.Parallel()
+	rooted(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), nil, "peers", "--blocks", "9", "--flows", "1000", "--out", out)
+	r.await("starting anacrolix")
+	r.signal(syscall.SIGINT)
+	require.Equal(t, 130, r.end(), r.told.String())
+	r.requireNothingLeft()
+	require.NoDirExists(t, out)
+}

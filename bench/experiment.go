@@ -11,6 +11,7 @@ import (
 	"supernode/bench/lab"
 	"supernode/bench/plan"
 	"supernode/bench/record"
+	"supernode/bench/report"
 	"supernode/bench/trial"
 	"supernode/internal/pin"
 )
@@ -23,6 +24,7 @@ type experiment struct {
 	supernode string // path of the program, if that is the server
 	loadgen   string // path of the program
 	ready     time.Duration
+	rateGiven bool // by the user: no pilot chooses it
 	progress  *progress
 }
 
@@ -48,6 +50,9 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, rig.Close()) }()
 
+	if err := r.prepare(ctx, l, rig); err != nil {
+		return err
+	}
 	w, err := record.Create(r.dir, r.header(ctx, l))
 	if err != nil {
 		return err
@@ -56,20 +61,49 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	return errors.Join(err, w.Close(), r.keep(recorded))
 }
 
-// trials fills the server's tables and makes the trials.
-func (r *experiment) trials(ctx context.Context, rig *trial.Rig, w *record.Writer) (recorded int, err error) {
+// prepare fills the server's tables, and chooses the rate of the fixed measure if the user did not: a part of what this
+// server answers on this machine with the baseline's rules.
+func (r *experiment) prepare(ctx context.Context, l *lab.Lab, rig *trial.Rig) error {
 	r.progress.say("filling the server's tables")
 	if err := fill(ctx, rig, r.plan.Spec); err != nil {
-		return 0, fmt.Errorf("fill the server's tables: %w", err)
+		return fmt.Errorf("fill the server's tables: %w", err)
 	}
+	if r.rateGiven {
+		return nil
+	}
+	if err := l.SetRules(lab.RulesPlain, l.ServerEndpoint().Port()); err != nil {
+		return err
+	}
+	var pilot record.Trial
+	if err := rig.Measure(ctx, &pilot, trial.Load{
+		Window: r.plan.Window, WarmupS: 0.2, DurationS: 1, Flows: plan.Many.Flows(), Seed: r.plan.Seed,
+	}); err != nil {
+		return fmt.Errorf("pilot: %w", err)
+	}
+	answersPerS := float64(pilot.Answered) / (float64(pilot.Duration) / 1e9)
+	r.plan.Rate = plan.Rate(answersPerS)
+	r.progress.say("the server answers about %.0f queries/s; CPU time is measured at %d/s", answersPerS, r.plan.Rate)
+	return nil
+}
+
+// trials makes the trials. One that cannot count by the report's rules, which know nothing of its figures, is made again
+// at once, as long as the run's time allows; the records keep both.
+func (r *experiment) trials(ctx context.Context, rig *trial.Rig, w *record.Writer) (recorded int, err error) {
+	repeats := r.plan.Repeats()
 	for _, slot := range r.plan.Slots {
 		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
-		t, err := rig.Run(ctx, slot, load(r.plan.Spec, slot))
-		if err != nil {
-			return recorded, fmt.Errorf("trial %s in block %d: %w", slot.Cell, slot.Block+1, err)
-		}
-		if err := w.Append(t); err != nil {
-			return recorded, err
+		for {
+			t, err := rig.Run(ctx, slot, load(r.plan.Spec, slot))
+			if err != nil {
+				return recorded, fmt.Errorf("trial %s in block %d: %w", slot.Cell, slot.Block+1, err)
+			}
+			if err := w.Append(t); err != nil {
+				return recorded, err
+			}
+			if repeats == 0 || report.Excluded(t) == "" {
+				break
+			}
+			repeats--
 		}
 		recorded++
 	}

@@ -80,8 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // newCommand builds the command line.
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "bench",
-		Short:         "What does connection tracking cost a busy UDP server on this machine?",
+		Use:   "bench",
+		Short: "What does connection tracking cost a busy UDP server on this machine?",
+		Long: `What does connection tracking cost a busy UDP server on this machine?
+
+Exit status: 0 done, 1 failed, 2 a mistake on the command line, 130 interrupted (the lab is taken down first).`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

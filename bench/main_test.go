@@ -32,6 +32,8 @@ const (
 	patience = 2 * time.Minute
 )
 
+var programs = []string{"bench", "supernode", "loadgen", "anacrolix-server"}
+
 // built is the directory of the programs, made once from the source. Anybody may read it.
 var built string
 
@@ -94,6 +96,11 @@ func prepare() (err error) {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("build the programs: %w", err)
 	}
+	for _, program := range programs {
+		if err := os.Chmod(filepath.Join(built, program), 0o755); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -117,7 +124,7 @@ func home(t *testing.T) string {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for _, program := range []string{"bench", "supernode", "loadgen", "anacrolix-server"} {
+	for _, program := range programs {
 		require.NoError(t, os.Link(filepath.Join(built, program), filepath.Join(dir, program)))
 	}
 	return dir

@@ -88,6 +88,10 @@ def main():
         ses.wait_for_alert(1000)
         for alert in ses.pop_alerts():
             log(alert.what(), alert.message())
+            # libtorrent looks a new torrent up at once. If it knows no DHT node yet, it looks again after a quarter of an
+            # hour, unless it is told to when it knows one, and has content to announce.
+            if isinstance(alert, (lt.dht_bootstrap_alert, lt.torrent_finished_alert)):
+                handle.force_dht_announce()
             if isinstance(alert, lt.torrent_finished_alert):
                 if args.seed:
                     say("seeding", info_hash=str(handle.info_hash()))

@@ -15,9 +15,10 @@ var (
 )
 
 const (
-	// rate keeps the server's core between a quarter and half busy on a small cloud VM: enough queries
-	// for a steady figure, no queue that would turn CPU time into latency and loss.
-	rate = 80_000
+	// share is the part of what the server can answer that is offered while CPU time is measured, and rate the most:
+	// enough queries for a steady figure, no queue that would turn CPU time into latency and loss.
+	share = 0.4
+	rate  = 80_000
 	// window is enough to keep the server's core from ever running dry, and so few that the datagrams in
 	// flight fit a default socket buffer (212,992 bytes, each datagram charged with its whole slab object).
 	window = 256
@@ -33,7 +34,7 @@ const (
 func Quick() Spec {
 	return Spec{
 		Blocks: 6, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
-		Fixed: Timing{Warmup: 250 * time.Millisecond, Measure: 600 * time.Millisecond},
+		Fixed: Timing{Warmup: 200 * time.Millisecond, Measure: 500 * time.Millisecond},
 	}
 }
 
@@ -45,6 +46,15 @@ func Full() Spec {
 		Max:   Timing{Warmup: 300 * time.Millisecond, Measure: 1000 * time.Millisecond},
 	}
 }
+
+// Rate is the rate to offer a server that was seen to answer so many queries a second at most.
+func Rate(answersPerS float64) int {
+	const step = 1000
+	return max(step, min(rate, int(share*answersPerS/step)*step))
+}
+
+// Repeats is how many trials of a run may be made again because they cannot count: an eighth.
+func (s Spec) Repeats() int { return s.Trials() / 8 }
 
 // Estimate is how long a run of the spec should take on the wall clock, building the lab included.
 func (s Spec) Estimate() time.Duration {

@@ -6,6 +6,9 @@ import (
 	"supernode/bench/stat"
 )
 
+// Excluded says why a trial cannot count, or "" if it does.
+func Excluded(t record.Trial) string { return exclude(t, stat.DefaultRules()) }
+
 // exclude says why a trial must not count, or "". Every rule looks only at whether the trial measured
 // what it was meant to, never at how its figures turned out.
 func exclude(t record.Trial, rules stat.Rules) string {

@@ -63,7 +63,10 @@ func sift(run record.Run) (*data, Trials, error) {
 		run: run, spec: spec, rules: rules, boot: rules.Bootstrap(),
 		cells: map[plan.Cell]map[int]record.Trial{}, control: map[string]stat.Estimate{},
 	}
+	slots := map[plan.Slot]bool{} // whether one of a slot's trials counts
 	for _, t := range run.Trials {
+		slot := plan.Slot{Block: t.Block, Cell: t.Cell}
+		slots[slot] = slots[slot]
 		if why := exclude(t, rules); why != "" {
 			count.Excluded++
 			count.Why[why]++
@@ -79,6 +82,12 @@ func sift(run record.Run) (*data, Trials, error) {
 			return nil, count, fmt.Errorf("summarize run: block %d holds %s twice", t.Block, t.Cell)
 		}
 		d.cells[t.Cell][t.Block] = t
+		slots[slot] = true
+	}
+	for _, counts := range slots {
+		if !counts {
+			count.Lost++
+		}
 	}
 	return d, count, nil
 }
@@ -93,9 +102,9 @@ func (d *data) untrusted(s *Summary) []string {
 			break
 		}
 	}
-	if d.rules.TooMany(s.Trials.Excluded, s.Trials.Recorded) {
+	if begun := s.Trials.Recorded - s.Trials.Excluded + s.Trials.Lost; d.rules.TooMany(s.Trials.Lost, begun) {
 		reasons = append(reasons, fmt.Sprintf("%d of %d trials had to be left out, more than %.0f %%, most of them because %s",
-			s.Trials.Excluded, s.Trials.Recorded, 100*d.rules.Excluded, s.Trials.mostly()))
+			s.Trials.Lost, begun, 100*d.rules.Excluded, s.Trials.mostly()))
 	}
 	if s.Control.Problem != "" {
 		reasons = append(reasons, s.Control.Problem)

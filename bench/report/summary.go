@@ -114,6 +114,7 @@ type Trials struct {
 	Planned  int            `json:"planned"`
 	Recorded int            `json:"recorded"`
 	Excluded int            `json:"excluded"`
+	Lost     int            `json:"lost"` // slots of the plan of which no trial counts
 	Why      map[string]int `json:"why,omitempty"`
 }
 

@@ -4,6 +4,10 @@
 // Restarting either program between trials would be the largest source of noise there is, so nothing is
 // restarted: the arms of a run differ in the ruleset and in nothing else.
 //
+// What is measured is one process, the server that was started: its CPU time, and that of its interface's receive
+// thread. A server that starts others is refused, since theirs would be free.
+//
 // The harness shares the generator's core. It sleeps while a trial runs, in a read of the generator's output, and
-// wakes twice: when the generator says that the measured interval begins, and when it says that it has ended.
+// wakes twice: when the generator says that the measured interval begins, and when it says that it has ended. Then it
+// reads the clocks; what else there is to do it does before the warm-up and after the result.
 package trial

@@ -16,7 +16,7 @@ import (
 func (r *Rig) Fill(ctx context.Context, load Load) error {
 	before, err := r.clocks.Snapshot()
 	if err != nil {
-		return fmt.Errorf("read clocks: %w", err)
+		return err
 	}
 	nothing := func() error { return nil }
 	got, err := r.run(ctx, load, nothing, nothing)
@@ -25,7 +25,7 @@ func (r *Rig) Fill(ctx context.Context, load Load) error {
 	}
 	after, err := r.clocks.Snapshot()
 	if err != nil {
-		return fmt.Errorf("read clocks: %w", err)
+		return err
 	}
 	if got.Answered+got.Late == 0 {
 		return fmt.Errorf("%s answered none of %d queries%s", r.server, got.Sent, r.server.lastWords())
@@ -48,15 +48,14 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 		return err
 	}
 	var before, after measure.Snapshot
-	snapshot := func(to *measure.Snapshot) func() error {
-		return func() (err error) {
-			if *to, err = r.clocks.Snapshot(); err != nil {
-				return fmt.Errorf("read clocks: %w", err)
-			}
-			return nil
-		}
-	}
-	got, err := r.run(ctx, load, snapshot(&before), snapshot(&after))
+	got, err := r.run(ctx, load, func() (err error) {
+		t.Start = time.Now().UTC()
+		before, err = r.clocks.Snapshot()
+		return err
+	}, func() (err error) {
+		after, err = r.clocks.Snapshot()
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,6 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 	if err := r.checkServer(d, got); err != nil {
 		return err
 	}
-	t.Start = startedAt(before)
 	t.Duration = int64(d.Elapsed)
 	t.Server, t.ServerNAPI, t.Client, t.ClientNAPI = d.ServerNS, d.ServerNAPINS, d.ClientNS, d.ClientNAPINS
 	t.Answered, t.Load = got.AnswersInInterval, got.Load
@@ -82,15 +80,6 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 	t.CPU = []record.CPU{cpuRecord(spec.ServerCPU, d.ServerCPU), cpuRecord(spec.ClientCPU, d.ClientCPU)}
 	t.Warnings = append(t.Warnings, warnings(d, got, lost)...)
 	return nil
-}
-
-// startedAt is a snapshot's time on the wall clock, worked out now that there is time for it.
-func startedAt(s measure.Snapshot) time.Time {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return time.Now().UTC()
-	}
-	return time.Now().UTC().Add(s.At - time.Duration(now.Nano()))
 }
 
 // silentTrials is in how many trials in a row a server may answer nothing before it is taken for dead. A machine that
