@@ -25,7 +25,7 @@ const (
 
 	// What a trial costs besides its own time: switching the ruleset, the canary, and the generator's
 	// wait for late answers.
-	perTrial = 200 * time.Millisecond
+	perTrial = 150 * time.Millisecond
 	// Building the lab, starting both programs, taking the lab down.
 	perRun = 3 * time.Second
 )
@@ -33,17 +33,19 @@ const (
 // Quick is the run for a first answer: under a minute, CPU time and latency only.
 func Quick() Spec {
 	return Spec{
-		Blocks: 6, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
-		Fixed: Timing{Warmup: 200 * time.Millisecond, Measure: 500 * time.Millisecond},
+		Blocks: 8, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 	}
 }
 
-// Full is the run to quote: under ten minutes, both measures.
+// Full is the run to quote: under ten minutes, both measures. Its trials are short and its blocks many, because a shared
+// machine's speed drifts by several per cent over seconds: a longer trial would hold as much of that noise, and a longer
+// block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
-		Blocks: 16, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
-		Fixed: Timing{Warmup: 400 * time.Millisecond, Measure: 1500 * time.Millisecond},
-		Max:   Timing{Warmup: 300 * time.Millisecond, Measure: 1000 * time.Millisecond},
+		Blocks: 40, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
+		Max:   Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 	}
 }
 

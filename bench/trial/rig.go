@@ -67,6 +67,10 @@ func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
 	return r, err
 }
 
+// lossTimeout is how long the generator waits for an answer before the query counts as lost, and for late answers after
+// each trial. On a link without a wire an answer is there in a millisecond, or it does not come.
+const lossTimeout = 100 * time.Millisecond
+
 // aim starts the generator on the client's core, with flows over the addresses that the client owns.
 func (r *Rig) aim(ctx context.Context, s Setup) error {
 	spec := r.lab.Spec()
@@ -74,7 +78,7 @@ func (r *Rig) aim(ctx context.Context, s Setup) error {
 	if s.Addr.Addr().Is6() {
 		sources = spec.Sources6
 	}
-	cmd := exec.Command(s.Generator, "--control", "--quiet",
+	cmd := exec.Command(s.Generator, "--control", "--quiet", "--timeout", lossTimeout.String(),
 		"--flows", strconv.Itoa(s.Flows), "--sources", sources.String(), s.Addr.String())
 	gen, err := startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return r.lab.Start(lab.Client, spec.ClientCPU, cmd) })
 	if err != nil {
