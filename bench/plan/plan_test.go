@@ -188,3 +188,26 @@ func TestSpecSurvivesJSON(t *testing.T) {
 		require.Equal(t, spec, back)
 	})
 }
+
+func TestRate(t *testing.T) {
+	for _, c := range []struct {
+		answersPerS float64
+		want        int
+	}{
+		{0, 1000},
+		{2_000, 1000},
+		{10_000, 4_000},
+		{124_636, 49_000},
+		{200_000, 80_000},
+		{1e9, 80_000},
+	} {
+		require.Equal(t, c.want, Rate(c.answersPerS), "%v answers/s", c.answersPerS)
+	}
+}
+
+func TestRepeatsFitIn(t *testing.T) {
+	for limit, s := range map[time.Duration]Spec{time.Minute: Quick(), 10 * time.Minute: Full()} {
+		again := s.Estimate() * time.Duration(s.Repeats()) / time.Duration(s.Trials())
+		require.Less(t, s.Estimate()+again, limit)
+	}
+}

@@ -43,7 +43,7 @@ func Quick() Spec {
 // block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
-		Blocks: 40, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Blocks: 30, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
 		Max:   Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 	}

@@ -225,6 +225,35 @@ func TestForeignTrials(t *testing.T) {
 	require.ErrorContains(t, err, "its header: check plan")
 }
 
+// A trial that the host stole from costs the run nothing when it was made again, and a slot when it was not.
+func TestTrialsMadeAgain(t *testing.T) {
+	steal := func(t *record.Trial) { t.CPU[0].Steal = t.CPU[0].Total() / 2 }
+	run := imagine(world{})
+	planned := len(run.Trials)
+	var records []record.Trial
+	for i, trial := range run.Trials {
+		if i%4 == 0 {
+			stolen := trial
+			stolen.CPU = slices.Clone(trial.CPU)
+			steal(&stolen)
+			require.NotEmpty(t, Excluded(stolen))
+			require.Empty(t, Excluded(trial))
+			records = append(records, stolen)
+		}
+		records = append(records, trial)
+	}
+	run.Trials = records
+	s, err := Summarize(run)
+	require.NoError(t, err)
+	require.Equal(t, Conclusive, s.Verdict)
+	require.Equal(t, Trials{Planned: planned, Recorded: len(records), Excluded: planned / 4, Why: s.Trials.Why}, s.Trials)
+
+	run.Trials = slices.DeleteFunc(records, func(r record.Trial) bool { return Excluded(r) == "" && r.Block%4 == 0 && r.Arm == plan.On })
+	s, err = Summarize(run)
+	require.NoError(t, err)
+	require.Positive(t, s.Trials.Lost)
+}
+
 // Whatever the machine does: the same records give the same report in whatever order they stand, every
 // rendering succeeds, and no word claims what the verdict does not allow.
 func TestReportProperties(t *testing.T) {

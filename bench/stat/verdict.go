@@ -43,7 +43,7 @@ func DefaultRules() Rules {
 		MinPairs:       5, // an interval from fewer covers less than 88 %, however it is made
 		Control:        0.04,
 		ControlLatency: 0.10,
-		Steal:          0.01,
+		Steal:          maxSteal,
 		Excluded:       0.10,
 		Saturated:      0.90,
 	}
@@ -51,6 +51,12 @@ func DefaultRules() Rules {
 
 // Bootstrap makes intervals as the rules ask for.
 func (r Rules) Bootstrap() Bootstrap { return Bootstrap{Confidence: r.Confidence} }
+
+// maxSteal is where stolen time begins to tell. Linux does not charge it to the thread that it was stolen from
+// (CONFIG_PARAVIRT_TIME_ACCOUNTING), so that CPU time per query is not made dearer by it; but a core that was away has
+// queues to work off, in larger and cheaper batches. On a shared 2-core VM, trials that lost up to a tenth had the same
+// median as those that lost nothing, and those that lost more came out 4 % cheaper.
+const maxSteal = 0.05
 
 // Stolen reports whether a trial is to be left out because the hypervisor took the CPU away: stolen is
 // the steal time and total all CPU time of the interval, on the CPUs used, in one unit.

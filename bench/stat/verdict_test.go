@@ -156,8 +156,8 @@ func TestVerdictsAreRarelyWrong(t *testing.T) {
 func TestStealRules(t *testing.T) {
 	r := DefaultRules()
 	require.False(t, r.Stolen(0, 3e9))
-	require.False(t, r.Stolen(3e7, 3e9), "exactly the limit is allowed")
-	require.True(t, r.Stolen(4e7, 3e9))
+	require.False(t, r.Stolen(1.5e8, 3e9), "exactly the limit is allowed")
+	require.True(t, r.Stolen(1.6e8, 3e9))
 	require.False(t, r.TooMany(0, 0))
 	require.False(t, r.TooMany(10, 100))
 	require.True(t, r.TooMany(11, 100))
