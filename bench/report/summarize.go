@@ -66,7 +66,9 @@ func sift(run record.Run) (*data, Trials, error) {
 	slots := map[plan.Slot]bool{} // whether one of a slot's trials counts
 	for _, t := range run.Trials {
 		slot := plan.Slot{Block: t.Block, Cell: t.Cell}
-		slots[slot] = slots[slot]
+		if _, seen := slots[slot]; !seen {
+			slots[slot] = false
+		}
 		if why := exclude(t, rules); why != "" {
 			count.Excluded++
 			count.Why[why]++
