@@ -29,16 +29,12 @@ def session(args):
         "listen_interfaces": args.listen,
         "dht_bootstrap_nodes": args.node,
         "dht_read_only": args.read_only,
-        # The other client has no uTP, and libtorrent would try that first and long.
-        "enable_outgoing_utp": False,
-        "enable_incoming_utp": False,
         "enable_lsd": False,
         "enable_upnp": False,
         "enable_natpmp": False,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
         | lt.alert.category_t.peer_notification | lt.alert.category_t.dht_notification
-        | lt.alert.category_t.connect_notification
-        | (lt.alert.category_t.dht_log_notification if args.verbose else 0),
+        | lt.alert.category_t.connect_notification,
     })
 
 
@@ -77,7 +73,6 @@ def main():
     parser.add_argument("--seed")
     parser.add_argument("--magnet")
     parser.add_argument("--read-only", action="store_true")
-    parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     ses = session(args)
     params = seed(args.dir, args.seed) if args.seed else lt.parse_magnet_uri(args.magnet)
@@ -88,8 +83,8 @@ def main():
         ses.wait_for_alert(1000)
         for alert in ses.pop_alerts():
             log(alert.what(), alert.message())
-            # libtorrent looks a new torrent up at once. If it knows no DHT node yet, it looks again after a quarter of an
-            # hour, unless it is told to when it knows one, and has content to announce.
+            # libtorrent looks a torrent up when it is added. If it knows no DHT node by then, it looks again after a
+            # quarter of an hour, unless it is told to.
             if isinstance(alert, (lt.dht_bootstrap_alert, lt.torrent_finished_alert)):
                 handle.force_dht_announce()
             if isinstance(alert, lt.torrent_finished_alert):

@@ -20,21 +20,18 @@ import (
 // runtime parks it instead of ending it, and it would stay in the namespace it was moved to.
 func init() { runtime.LockOSThread() }
 
-// family numbers a network's hosts: host N has base+N, its router the same address but for the last byte.
+// family is an address family with the addresses of host N and of its router, in the notation of package fmt.
 type family struct {
-	name   string // as in the label of supernode_nodes
-	subnet string // of host N, in fmt's notation
-	bits   int
-	host   byte // last byte of the host's address
-	router byte // last byte of the router's
+	name         string // as in the label of supernode_nodes
+	host, router string
 }
 
 var families = []family{
-	{name: "ipv4", subnet: "198.18.%d.0", bits: 24, host: 1, router: 254},   // RFC 2544
-	{name: "ipv6", subnet: "fd00:18:%d::", bits: 64, host: 1, router: 0xfe}, // RFC 4193
+	{name: "ipv4", host: "198.18.%d.1/24", router: "198.18.%d.254/24"},    // RFC 2544
+	{name: "ipv6", host: "fd00:18:%d::1/64", router: "fd00:18:%d::fe/64"}, // RFC 4193
 }
 
-// network is a router to which hosts are added. It speaks one address family only.
+// network is a router to which hosts are added. All addresses are of one family.
 type network struct {
 	family family
 	router *namespace
@@ -62,30 +59,23 @@ func newNetwork(t *testing.T, f family, lost context.CancelCauseFunc) *network {
 func (n *network) host(ctx context.Context, t *testing.T, name string) *host {
 	t.Helper()
 	n.hosts++
-	base := netip.MustParseAddr(fmt.Sprintf(n.family.subnet, n.hosts))
-	h := &host{namespace: newNamespace(t, name), addr: withLastByte(base, n.family.host), lost: n.lost}
-	gateway := withLastByte(base, n.family.router)
+	own := netip.MustParsePrefix(fmt.Sprintf(n.family.host, n.hosts))
+	gateway := netip.MustParsePrefix(fmt.Sprintf(n.family.router, n.hosts))
+	h := &host{namespace: newNamespace(t, name), addr: own.Addr(), lost: n.lost}
 
 	const device = "up"
 	toHost := fmt.Sprintf("host%d", n.hosts)
 	veth := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: device, PeerNamespace: netlink.NsFd(h.fd)}
 	veth.Name = toHost
 	require.NoError(t, n.router.netlink.LinkAdd(veth), "create veth pair to host %s", name)
-	h.address(t, device, netip.PrefixFrom(h.addr, n.family.bits))
-	n.router.address(t, toHost, netip.PrefixFrom(gateway, n.family.bits))
+	h.address(t, device, own)
+	n.router.address(t, toHost, gateway)
 	h.raise(t, device)
 	n.router.raise(t, toHost)
 	h.awaitUp(ctx, t, device)
 	n.router.awaitUp(ctx, t, toHost)
-	require.NoError(t, h.netlink.RouteAdd(&netlink.Route{Gw: gateway.AsSlice()}), "add default route to host %s", name)
+	require.NoError(t, h.netlink.RouteAdd(&netlink.Route{Gw: gateway.Addr().AsSlice()}), "add default route to host %s", name)
 	return h
-}
-
-func withLastByte(a netip.Addr, last byte) netip.Addr {
-	b := a.AsSlice()
-	b[len(b)-1] = last
-	a, _ = netip.AddrFromSlice(b)
-	return a
 }
 
 // namespace is a network namespace without a name: the kernel removes it, its links included, when the last process

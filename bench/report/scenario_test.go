@@ -182,7 +182,7 @@ func TestStoppedEarly(t *testing.T) {
 	require.Equal(t, Inconclusive, s.Verdict)
 	require.Contains(t, s.Reasons[0], "pairs")
 	require.Contains(t, s.Answers[0], "cannot say")
-	require.Contains(t, s.Notes, "the run was stopped after 40 of 256 trials")
+	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after 40 of %d trials", plan.Full().Trials()))
 	require.Contains(t, s.Notes, "line 42 is cut short")
 	report := string(rendered(t, s.Markdown))
 	require.Contains(t, report, "do not quote them")

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/anacrolix/dht/v2"
 	"github.com/anacrolix/torrent"
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	defer client.Close()
 	if o.seed != "" {
-		err = seed(client, o, out)
+		err = seed(ctx, client, o, out)
 	} else {
 		err = download(ctx, client, o.magnet, out)
 	}
@@ -92,8 +93,9 @@ func config(o options, out *events) *torrent.ClientConfig {
 	}
 	c.ConfigureAnacrolixDhtServer = func(d *dht.ServerConfig) { d.Passive = o.readOnly }
 
-	// The DHT keeps its UDP socket. uTP in pure Go sometimes stalls for a minute in mid-download.
-	c.DisableUTP = true
+	// The client's writer misses a wake-up now and then (peerConnMsgWriter.run looks for work before it listens for
+	// the signal) and goes on at the next keep-alive, by default after a minute.
+	c.KeepAliveTimeout = time.Second
 
 	c.DisableTrackers = true
 	c.DisablePEX = true
@@ -107,7 +109,7 @@ func config(o options, out *events) *torrent.ClientConfig {
 	return c
 }
 
-func seed(client *torrent.Client, o options, out *events) error {
+func seed(ctx context.Context, client *torrent.Client, o options, out *events) error {
 	info := metainfo.Info{PieceLength: 64 << 10}
 	if err := info.BuildFromFilePath(filepath.Join(o.dir, o.seed)); err != nil {
 		return fmt.Errorf("make torrent of %s: %w", o.seed, err)
@@ -120,7 +122,7 @@ func seed(client *torrent.Client, o options, out *events) error {
 	if err != nil {
 		return fmt.Errorf("add torrent of %s: %w", o.seed, err)
 	}
-	if err := t.VerifyData(); err != nil {
+	if err := t.VerifyDataContext(ctx); err != nil {
 		return fmt.Errorf("check content of %s: %w", o.seed, err)
 	}
 	out.say(event{Event: "seeding", InfoHash: t.InfoHash().HexString()})
