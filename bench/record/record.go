@@ -73,7 +73,7 @@ type Trial struct {
 	Tracking  bool      `json:"tracking"` // proof by canary: a datagram through a port no rule exempts left an entry
 	Conntrack Conntrack `json:"conntrack"`
 
-	ReceiveErrors uint64   `json:"receive_buffer_errors"` // datagrams the server's full socket buffer lost in the interval
+	ReceiveErrors uint64   `json:"receive_buffer_errors"` // datagrams the server's full socket buffer lost, warm-up included
 	CPU           []CPU    `json:"cpu"`                   // the CPUs the lab uses, and only those
 	Warnings      []string `json:"warnings,omitempty"`
 }
