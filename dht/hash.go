@@ -3,12 +3,20 @@ package dht
 import (
 	"encoding/binary"
 	"math/bits"
+	"math/rand/v2"
 )
 
 // hashKey makes the hashes of this package unpredictable to whoever chooses what is hashed: ids, info_hashes and
 // addresses all come from strangers, and a table whose collisions can be computed is a table that can be
 // stalled.
 type hashKey [4]uint64
+
+func newHashKey(rng *rand.ChaCha8) (k hashKey) {
+	for i := range k {
+		k[i] = rng.Uint64()
+	}
+	return k
+}
 
 // mix folds the 128-bit product of two keyed words, the step that wyhash and its relatives are built on.
 func mix(a, b uint64) uint64 {

@@ -54,6 +54,11 @@ type Config struct {
 
 	// Start is the current time.
 	Start Instant
+
+	// Share, if not nil, is a node whose stored peers and tokens the new one serves as well, as the nodes on several
+	// addresses of one host do (BEP 45): each has its own id and routing table. MaxPeers is then that node's. Nodes
+	// that share belong to one goroutine at a time, together.
+	Share *Node
 }
 
 // Node is a DHT node. See the package documentation for how to drive one.
@@ -63,9 +68,8 @@ type Node struct {
 	rng     *rand.ChaCha8
 	reach   reach
 
+	*store
 	tables  [families]*table
-	peers   *peerStore
-	tokens  tokens
 	pending pending
 	probes  probes
 	seeds   [families]seeds
@@ -105,22 +109,17 @@ func New(c Config) (*Node, error) {
 	if n.id6 == (wire.ID{}) {
 		n.id6 = n.id
 	}
-	n.tables[v4] = newTable(v4, c.MaxNodes, n.hashKey())
-	n.tables[v6] = newTable(v6, c.MaxNodes, n.hashKey())
-	n.peers = newPeerStore(c.MaxPeers, n.hashKey())
-	n.peers.hand.last = c.Start
-	n.tokens.init([2]uint64{n.rng.Uint64(), n.rng.Uint64()}, c.Start)
+	n.tables[v4] = newTable(v4, c.MaxNodes, newHashKey(n.rng))
+	n.tables[v6] = newTable(v6, c.MaxNodes, newHashKey(n.rng))
+	if c.Share != nil {
+		n.store = c.Share.store
+	} else {
+		n.store = newStore(c, n.rng)
+	}
 	n.pending.init(c.MaxNodes)
-	n.probes.init(c.MaxNodes, n.hashKey(), c.Start)
+	n.probes.init(c.MaxNodes, newHashKey(n.rng), c.Start)
 	n.upkeep.init(c.Start)
 	return n, nil
-}
-
-func (n *Node) hashKey() (k hashKey) {
-	for i := range k {
-		k[i] = n.rng.Uint64()
-	}
-	return k
 }
 
 // ID is the node's own id, among IPv4 nodes if it has two.

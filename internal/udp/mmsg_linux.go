@@ -15,6 +15,8 @@ import (
 const (
 	// patience is how many batches in a row one socket may give before the others are looked at.
 	patience = 8
+	// nap is how long Receive waits before it tells Go's scheduler that it does; see syscall_linux.go.
+	nap = time.Millisecond
 	// sendWait bounds how long one Send waits for room in the send buffer.
 	sendWait = 10 * time.Millisecond
 )
@@ -86,13 +88,9 @@ func (m *mmsg) Receive(in *Inbox, d time.Duration) (int, error) {
 			return 0, nil
 		}
 	}
-	left := unix.NsecToTimespec(int64(max(d, 0)))
-	limit := &left
-	if d < 0 {
-		limit = nil
-	}
+	rest := newRest(d)
 	for {
-		ready, woken, err := m.wait(limit) // which also takes from left what it waited
+		ready, woken, err := m.wait(&rest)
 		if err != nil || !ready {
 			return 0, err
 		}
@@ -103,14 +101,46 @@ func (m *mmsg) Receive(in *Inbox, d time.Duration) (int, error) {
 	}
 }
 
+// rest is the waiting that one Receive may do: a nap first, then the remainder.
+type rest struct {
+	nap, long unix.Timespec
+	endless   bool
+}
+
+func newRest(d time.Duration) rest {
+	if d < 0 {
+		return rest{nap: unix.NsecToTimespec(int64(nap)), endless: true}
+	}
+	first := min(d, nap)
+	return rest{nap: unix.NsecToTimespec(int64(first)), long: unix.NsecToTimespec(int64(d - first))}
+}
+
+// poll waits for an event, and takes from r what it waited.
+func (r *rest) poll(fds []unix.PollFd) (n int, errno syscall.Errno) {
+	for {
+		if n, errno = ppollNap(fds, &r.nap); errno != unix.EINTR {
+			break
+		}
+	}
+	if n != 0 || errno != 0 || !r.endless && r.long == (unix.Timespec{}) {
+		return n, errno
+	}
+	limit := &r.long
+	if r.endless {
+		limit = nil
+	}
+	for {
+		if n, errno = ppoll(fds, limit); errno != unix.EINTR {
+			return n, errno
+		}
+	}
+}
+
 // wait waits for any socket to be ready and makes that one, after the current one in order, current. It
 // reports false when the wait is over without that.
-func (m *mmsg) wait(limit *unix.Timespec) (ready, woken bool, err error) {
+func (m *mmsg) wait(r *rest) (ready, woken bool, err error) {
 	m.streak = 1
-	n, errno := ppoll(m.polled, limit)
-	for errno == unix.EINTR {
-		n, errno = ppoll(m.polled, limit)
-	}
+	n, errno := r.poll(m.polled)
 	if errno != 0 {
 		return false, false, fmt.Errorf("receive datagrams: %w", os.NewSyscallError("ppoll", errno))
 	}

@@ -25,6 +25,12 @@ import (
 // Syscall6 tells the scheduler, which can run others, or stop the world, while the thread sleeps. ppoll
 // with a time-out must have it: in a raw call it would keep a processor, and the collector, for as long
 // as nothing arrives. With it an idle thread delays the collector by 1 µs in the median.
+//
+// The first millisecond of a wait is a raw call nevertheless. Go's monitor thread takes the processor from a
+// goroutine that has run for 10 ms whenever it finds it in a call it knows of, and for as long as it finds
+// something to take it looks again every 20 µs. On a busy socket every wait is short, and the monitor, which has
+// the thread's CPU affinity, then used a tenth of that CPU. A collector that is in a hurry interrupts the call by
+// a signal.
 
 // recvmmsg receives what is there, without waiting.
 func recvmmsg(fd int, headers []mmsghdr) (int, syscall.Errno) {
@@ -51,6 +57,16 @@ func sendmmsg(fd int, headers []mmsghdr) (int, syscall.Errno) {
 // takes from limit the time that was waited, also when a signal interrupts it.
 func ppoll(fds []unix.PollFd, limit *unix.Timespec) (int, syscall.Errno) {
 	n, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))),
+		uintptr(len(fds)), uintptr(unsafe.Pointer(limit)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// ppollNap is ppoll for a short wait, of which the scheduler is not told.
+func ppollNap(fds []unix.PollFd, limit *unix.Timespec) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))),
 		uintptr(len(fds)), uintptr(unsafe.Pointer(limit)), 0, 0, 0)
 	if errno != 0 {
 		return 0, errno
