@@ -41,11 +41,11 @@ func newExchange(t testing.TB, nodes, peers int) *exchange {
 		in: udp.NewInbox(exchangeBatch), out: udp.NewOutbox(exchangeBatch), debts: udp.NewOutbox(exchangeBatch),
 	}
 	x.announcing = true
-	for x.w.node.Counts().Peers < peers {
+	for x.w.counts().Peers < peers {
 		x.batch(exchangeBatch, wire.GetPeers)
 	}
 	x.announcing = false
-	for x.w.node.Counts().Nodes4 < nodes {
+	for x.w.counts().Nodes4 < nodes {
 		x.batch(exchangeBatch, wire.Ping)
 	}
 	return x

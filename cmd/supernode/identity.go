@@ -11,30 +11,43 @@ import (
 // farAway are addresses of a root name server: what stands here only has to be reached by the default route.
 var farAway = [2]string{"198.41.0.4:53", "[2001:503:ba3e::2:30]:53"}
 
-// identity makes the node's ids among IPv4 and IPv6 nodes out of a random one, so that they comply with BEP 42 from
-// the first answer on: clients that enforce it announce to no other node. A family without a socket gets the other's.
+// site is where one node is at home: the sockets it has and the ids it is known by there. A host with several addresses
+// of a family has that many sites, each with ids and a routing table of its own, and all serve the same peers (BEP 45).
+type site struct {
+	sockets [2]int // the number of its IPv4 and its IPv6 socket, or -1
+	ids     [2]wire.ID
+}
+
+// sitesOf pairs the first IPv4 socket with the first IPv6 socket, the second with the second, and so on. random gives a
+// fresh random id.
 //
-// Behind a NAT, and where traffic leaves by another address than it arrives at, the id does not comply.
-func identity(random wire.ID, local []netip.AddrPort) (id4, id6 wire.ID) {
-	ids, known := [2]wire.ID{random, random}, [2]bool{}
-	for _, addr := range local {
+// Each id complies with BEP 42 from the first answer on where the address tells what others see: clients that enforce
+// it announce to no other node. Behind a NAT, and where traffic leaves by another address than it arrives at, it does not.
+func sitesOf(local []netip.AddrPort, random func() wire.ID) (sites []site) {
+	var used [2]int
+	for socket, addr := range local {
 		f := family(addr.Addr())
-		if known[f] {
-			continue // one id a family: the first address has it
+		if used[f] == len(sites) {
+			id := random()
+			sites = append(sites, site{sockets: [2]int{-1, -1}, ids: [2]wire.ID{id, id}})
 		}
-		known[f] = true
+		s := &sites[used[f]]
+		used[f]++
 		seen := addr.Addr()
 		if seen.IsUnspecified() {
 			seen = sourceAddr(f)
 		}
-		ids[f] = dht.SecureID(random, seen)
+		s.sockets[f], s.ids[f] = socket, dht.SecureID(s.ids[f], seen)
 	}
-	for f := range ids {
-		if !known[f] {
-			ids[f] = ids[1-f]
+	for i := range sites {
+		s := &sites[i]
+		for f := range s.ids {
+			if s.sockets[f] < 0 {
+				s.ids[f] = s.ids[1-f] // the id of a family it does not speak is never seen
+			}
 		}
 	}
-	return ids[0], ids[1]
+	return sites
 }
 
 // sourceAddr is the address that packets to far away leave with, or an invalid one if there is no way there. It asks

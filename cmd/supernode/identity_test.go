@@ -10,19 +10,32 @@ import (
 	"supernode/dht/wire"
 )
 
-func TestIdentity(t *testing.T) {
-	random := wire.ID{1, 2, 3, 19: 77}
-	secure := func(addr string) wire.ID { return dht.SecureID(random, netip.MustParseAddr(addr)) }
+func TestSites(t *testing.T) {
+	ids := []wire.ID{{1, 2, 3, 19: 77}, {4, 5, 6, 19: 88}}
+	secure := func(i int, addr string) wire.ID { return dht.SecureID(ids[i], netip.MustParseAddr(addr)) }
 	for name, test := range map[string]struct {
-		listen   []string
-		id4, id6 wire.ID
+		listen []string
+		want   []site
 	}{
-		"two public addresses": {[]string{"9.9.9.9:1", "[2620:fe::fe]:1"}, secure("9.9.9.9"), secure("2620:fe::fe")},
-		"the first counts":     {[]string{"9.9.9.9:1", "9.9.9.10:1"}, secure("9.9.9.9"), secure("9.9.9.9")},
-		"IPv6 only":            {[]string{"[2620:fe::fe]:1"}, secure("2620:fe::fe"), secure("2620:fe::fe")},
-		"exempt":               {[]string{"127.0.0.1:1", "[::1]:1"}, random, random},
+		"two public addresses": {
+			[]string{"9.9.9.9:1", "[2620:fe::fe]:1"},
+			[]site{{[2]int{0, 1}, [2]wire.ID{secure(0, "9.9.9.9"), secure(0, "2620:fe::fe")}}},
+		},
+		"two of a family": {
+			[]string{"9.9.9.9:1", "9.9.9.10:1", "[2620:fe::fe]:1"},
+			[]site{
+				{[2]int{0, 2}, [2]wire.ID{secure(0, "9.9.9.9"), secure(0, "2620:fe::fe")}},
+				{[2]int{1, -1}, [2]wire.ID{secure(1, "9.9.9.10"), secure(1, "9.9.9.10")}},
+			},
+		},
+		"IPv6 only": {
+			[]string{"[2620:fe::fe]:1"},
+			[]site{{[2]int{-1, 0}, [2]wire.ID{secure(0, "2620:fe::fe"), secure(0, "2620:fe::fe")}}},
+		},
+		"exempt": {[]string{"127.0.0.1:1", "[::1]:1"}, []site{{[2]int{0, 1}, [2]wire.ID{ids[0], ids[0]}}}},
 		"unspecified": {
-			[]string{"0.0.0.0:1", "[::]:1"}, dht.SecureID(random, sourceAddr(0)), dht.SecureID(random, sourceAddr(1)),
+			[]string{"0.0.0.0:1", "[::]:1"},
+			[]site{{[2]int{0, 1}, [2]wire.ID{dht.SecureID(ids[0], sourceAddr(0)), dht.SecureID(ids[0], sourceAddr(1))}}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -30,9 +43,8 @@ func TestIdentity(t *testing.T) {
 			for _, addr := range test.listen {
 				local = append(local, netip.MustParseAddrPort(addr))
 			}
-			id4, id6 := identity(random, local)
-			require.Equal(t, test.id4, id4)
-			require.Equal(t, test.id6, id6)
+			next := 0
+			require.Equal(t, test.want, sitesOf(local, func() wire.ID { next++; return ids[next-1] }))
 		})
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -86,8 +85,8 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, transport.Close())
 	}
-	for _, addr := range transport.Local() {
-		log.Info("listening", "addr", addr, "io", c.io)
+	for i, addr := range transport.Local() {
+		log.Info("listening", "addr", addr, "id", w.idAt(i), "io", c.io)
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -95,8 +94,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	ended := make(chan error, 1)
 	go func() { ended <- guarded(w.run, log) }()
 	go newBootstrapper(c.bootstrap, w.bootstrap, log).run(ctx)
-	log.Info("ready", "id", hex.EncodeToString(w.nodeID[:]), "id6", hex.EncodeToString(w.nodeID6[:]),
-		"version", versionText(), "http", web.addr())
+	log.Info("ready", "version", versionText(), "http", web.addr())
 	notify("READY=1", log)
 
 	select {
@@ -155,24 +153,24 @@ func addressError(err error) error {
 	return usageError{err}
 }
 
-func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
+// newNode makes the node of a site. share is the node whose stored peers it serves, or nil.
+func newNode(c *config, local []netip.AddrPort, s site, share *dht.Node) (*dht.Node, error) {
 	cfg := dht.Config{
-		Version:  clientVersion,
+		ID: s.ids[0], ID6: s.ids[1], Version: clientVersion,
 		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers,
-		AllowPrivate: c.allowPrivate,
+		AllowPrivate: c.allowPrivate, Share: share,
 	}
-	if _, err := rand.Read(cfg.Seed[:]); err != nil {
-		return nil, fmt.Errorf("read random seed: %w", err)
-	}
+	rand.Read(cfg.Seed[:])
 	for _, addr := range local {
 		cfg.Own = append(cfg.Own, addr.Addr())
 	}
-	var random wire.ID
-	if _, err := rand.Read(random[:]); err != nil {
-		return nil, fmt.Errorf("read random id: %w", err)
-	}
-	cfg.ID, cfg.ID6 = identity(random, local)
 	return dht.New(cfg)
+}
+
+// randomID takes an id from the system's random source, which never fails.
+func randomID() (id wire.ID) {
+	rand.Read(id[:])
+	return id
 }
 
 // clock makes Instants: time since the process began, which no change of the wall clock disturbs.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"time"
 
 	"supernode/dht"
@@ -20,10 +19,10 @@ const (
 // status is the answer of /healthz and the content of the page. Totals are since the start.
 type status struct {
 	Status     string   `json:"status"`
-	ID         string   `json:"id"`  // among IPv4 nodes
-	ID6        string   `json:"id6"` // among IPv6 nodes, often the same
+	ID         string   `json:"id"` // the first of IDs
 	Version    string   `json:"version"`
 	Listen     []string `json:"listen"`
+	IDs        []string `json:"ids"` // by address in Listen: what the node is called there
 	UptimeS    int64    `json:"uptime_s"`
 	Nodes4     int      `json:"nodes_ipv4"`
 	Nodes6     int      `json:"nodes_ipv6"`
@@ -46,9 +45,8 @@ func (w *worker) status() status {
 	now := w.clock.now()
 	t, u := w.published.read(), w.transport.Stats()
 	s := status{
-		Status: statusOK, ID: hex.EncodeToString(w.nodeID[:]), ID6: hex.EncodeToString(w.nodeID6[:]), Version: versionText(),
-		UptimeS: int64(time.Duration(now).Seconds()),
-		Nodes4:  t.counts.Nodes4, Nodes6: t.counts.Nodes6,
+		Status: statusOK, Version: versionText(), UptimeS: int64(time.Duration(now).Seconds()),
+		Nodes4: t.counts.Nodes4, Nodes6: t.counts.Nodes6,
 		Peers: t.counts.Peers, Infohashes: t.counts.Infohashes,
 		Replies: t.replies, Ignored: u.Truncated,
 		Lost: u.BufferDrops + u.SendErrors.Permission + u.SendErrors.NoBuffer + u.SendErrors.Unreachable + u.SendErrors.Other,
@@ -62,13 +60,26 @@ func (w *worker) status() status {
 	for _, n := range t.verdicts[dht.DropMalformed:] {
 		s.Ignored += n
 	}
-	for _, addr := range w.transport.Local() {
+	for i, addr := range w.transport.Local() {
 		s.Listen = append(s.Listen, addr.String())
+		s.IDs = append(s.IDs, w.idAt(i))
 	}
+	s.ID = s.IDs[0]
 	if facts, err := conntrack.Read(); err == nil && facts.Present {
 		s.Conntrack = &conntrackStatus{facts.Count, facts.Limit}
 	}
 	return s
+}
+
+// Home is an address and the id the node has there.
+type Home struct{ Addr, ID string }
+
+// Homes are the addresses the node is reached at, for people to read.
+func (s status) Homes() (homes []Home) {
+	for i := range s.Listen {
+		homes = append(homes, Home{s.Listen[i], s.IDs[i]})
+	}
+	return homes
 }
 
 // Uptime is for people to read.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"supernode/internal/conntrack"
+	"supernode/dht/wire"
 	"supernode/internal/udp"
 )
 
@@ -185,15 +188,22 @@ func TestStopWhileHTTPHangs(t *testing.T) {
 	p.stopped()
 }
 
-// TestTwoIdentities: a host with a public address of each family has an id for each.
-func TestTwoIdentities(t *testing.T) {
-	w := newTestWorker(t, udp.OpenNet)
-	w.nodeID6[0] ^= 0xff
-	recorder := httptest.NewRecorder()
-	w.servePage(recorder, nil)
-	requireValidHTML(t, recorder.Body.String())
-	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.nodeID))
-	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.nodeID6))
+// TestSeveralAddresses: a host with two addresses of a family has an id at each, and the same peers at both (BEP 45).
+func TestSeveralAddresses(t *testing.T) {
+	p := start(t, "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0")
+	_, page := p.get("/")
+	requireValidHTML(t, page)
+	q := newPeer(t, "127.0.0.1")
+	first, _ := q.ask(p.listen[0], wire.Message{Method: wire.GetPeers, InfoHash: infohash})
+	q.ask(p.listen[0], wire.Message{Method: wire.AnnouncePeer, InfoHash: infohash, ImpliedPort: true, Token: first.Token})
+	second, from := q.ask(p.listen[1], wire.Message{Method: wire.GetPeers, InfoHash: infohash})
+	require.Equal(t, p.listen[1], from)
+	require.Equal(t, []netip.AddrPort{q.addr()}, slices.Collect(second.Peers()))
+	require.NotEqual(t, first.ID, second.ID)
+	for _, id := range [][]byte{first.ID, second.ID} {
+		require.Contains(t, page, fmt.Sprintf("%x", id))
+	}
+	p.stopped()
 }
 
 // TestStalled: a worker that does not go round its loop is not healthy.

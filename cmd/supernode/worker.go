@@ -1,57 +1,79 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"supernode/dht"
-	"supernode/dht/wire"
 	"supernode/internal/udp"
 )
 
-// worker is one OS thread that owns the sockets and the node: nothing else touches either while it runs.
+// worker is one OS thread that owns the sockets and the nodes: nothing else touches either while it runs.
 type worker struct {
 	transport udp.Transport
-	node      *dht.Node
-	nodeID    wire.ID // among IPv4 nodes
-	nodeID6   wire.ID // among IPv6 nodes
+	residents []resident
+	at        []*resident // by socket
 	clock     clock
 
 	in      *udp.Inbox
 	replies *udp.Outbox
-	own     [2]*udp.Outbox // what the node sends of its own accord, over IPv4 and IPv6
-	sockets [2]int         // through which socket that leaves, or -1
 	scratch []byte
 
 	tally     tally
 	published published
 
 	stopping atomic.Bool
-	seeds    atomic.Pointer[[]netip.AddrPort] // bootstrap addresses for the node to take over
+	seeds    atomic.Pointer[[]netip.AddrPort] // bootstrap addresses for the nodes to take over
+}
+
+// resident is a node at its site.
+type resident struct {
+	site
+	node *dht.Node
+	own  [2]*udp.Outbox // what the node sends of its own accord, over IPv4 and IPv6
 }
 
 func newWorker(transport udp.Transport, c *config) (*worker, error) {
-	node, err := newNode(c, transport.Local())
-	if err != nil {
-		return nil, fmt.Errorf("make node: %w", err)
-	}
 	w := &worker{
-		transport: transport, node: node, nodeID: node.ID(), nodeID6: node.ID6(), clock: clock{time.Now()},
+		transport: transport, clock: clock{time.Now()},
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
-		own:     [2]*udp.Outbox{udp.NewOutbox(c.batch), udp.NewOutbox(c.batch)},
-		sockets: [2]int{-1, -1},
 		scratch: make([]byte, 0, udp.MaxDatagram),
 	}
-	for i, addr := range transport.Local() {
-		if f := family(addr.Addr()); w.sockets[f] < 0 {
-			w.sockets[f] = i
+	if err := w.settle(c); err != nil {
+		return nil, err
+	}
+	w.at = make([]*resident, len(transport.Local()))
+	for i := range w.residents {
+		for _, socket := range w.residents[i].sockets {
+			if socket >= 0 {
+				w.at[socket] = &w.residents[i]
+			}
 		}
 	}
 	return w, nil
+}
+
+// settle makes a node for each site. What the first one stores, all serve.
+func (w *worker) settle(c *config) error {
+	local := w.transport.Local()
+	var first *dht.Node
+	for _, s := range sitesOf(local, randomID) {
+		node, err := newNode(c, local, s, first)
+		if err != nil {
+			return fmt.Errorf("make node: %w", err)
+		}
+		if first == nil {
+			first = node
+		}
+		w.residents = append(w.residents, resident{
+			site: s, node: node, own: [2]*udp.Outbox{udp.NewOutbox(c.batch), udp.NewOutbox(c.batch)},
+		})
+	}
+	return nil
 }
 
 // family is 0 for IPv4 and 1 for IPv6.
@@ -92,10 +114,15 @@ func (w *worker) turn(rest time.Duration) (time.Duration, error) {
 		w.answer(now)
 	}
 	if seeds := w.seeds.Swap(nil); seeds != nil {
-		w.node.Bootstrap(now, *seeds...)
+		for i := range w.residents {
+			w.residents[i].bootstrap(now, *seeds)
+		}
 	}
-	rest = w.speak(now)
-	w.tally.counts, w.tally.at = w.node.Counts(), now
+	rest = heartbeat
+	for i := range w.residents {
+		rest = min(rest, w.speak(now, &w.residents[i]))
+	}
+	w.tally.counts, w.tally.at = w.counts(), now
 	w.published.offer(&w.tally)
 	return rest, nil
 }
@@ -103,9 +130,10 @@ func (w *worker) turn(rest time.Duration) (time.Duration, error) {
 // answer handles the batch in w.in and sends the replies, each from the address that was asked.
 func (w *worker) answer(now dht.Instant) {
 	w.tally.batch(w.in.Len())
+	node := w.at[w.in.Socket()].node
 	for i := range w.in.Len() {
 		src, datagram := w.in.Source(i), w.in.Payload(i)
-		reply, outcome := w.node.Handle(now, src, datagram, w.replies.Buffer())
+		reply, outcome := node.Handle(now, src, datagram, w.replies.Buffer())
 		w.tally.datagram(outcome, len(datagram), len(reply))
 		if len(reply) > 0 {
 			w.replies.Add(reply, src, w.in.Local(i))
@@ -114,35 +142,63 @@ func (w *worker) answer(now dht.Instant) {
 	w.transport.Send(w.replies, w.in.Socket())
 }
 
-// speak sends what the node wants to say, at most a batch over each family, and returns how long it has nothing
-// more to say.
-func (w *worker) speak(now dht.Instant) time.Duration {
+// idAt is the id, in hexadecimal digits, that the node at a socket answers with.
+func (w *worker) idAt(socket int) string {
+	id := w.at[socket].ids[family(w.transport.Local()[socket].Addr())]
+	return hex.EncodeToString(id[:])
+}
+
+// counts adds up what the nodes hold. Peers are stored once for all of them.
+func (w *worker) counts() dht.Counts {
+	total := w.residents[0].node.Counts()
+	for _, r := range w.residents[1:] {
+		c := r.node.Counts()
+		total.Nodes4 += c.Nodes4
+		total.Nodes6 += c.Nodes6
+		total.Pending += c.Pending
+	}
+	return total
+}
+
+// speak sends what a node wants to say, at most a batch over each family, and returns how long it has nothing more
+// to say.
+func (w *worker) speak(now dht.Instant, r *resident) time.Duration {
 	rest := time.Duration(0)
-	for !w.own[0].Full() && !w.own[1].Full() {
-		datagram, to, ok := w.node.Poll(now, w.scratch[:0])
+	for !r.own[0].Full() && !r.own[1].Full() {
+		datagram, to, ok := r.node.Poll(now, w.scratch[:0])
 		if !ok {
-			rest = min(max(time.Duration(w.node.NextWake()-now), 0), heartbeat)
+			rest = min(max(time.Duration(r.node.NextWake()-now), 0), heartbeat)
 			break
 		}
 		f := family(to.Addr())
-		if w.sockets[f] < 0 {
+		if r.sockets[f] < 0 {
 			continue // the node does not know which families it has sockets for
 		}
-		box := w.own[f]
+		box := r.own[f]
 		box.Add(append(box.Buffer(), datagram...), to, netip.Addr{})
 		w.tally.asked++
 	}
-	for f, box := range w.own {
+	for f, box := range r.own {
 		if box.Len() > 0 {
-			w.transport.Send(box, w.sockets[f])
+			w.transport.Send(box, r.sockets[f])
 		}
 	}
 	return rest
 }
 
-// bootstrap hands addresses to the node, those it has a socket for; safe from any goroutine.
+// bootstrap hands the node the addresses that it has a socket for.
+func (r *resident) bootstrap(now dht.Instant, seeds []netip.AddrPort) {
+	var reachable []netip.AddrPort
+	for _, addr := range seeds {
+		if r.sockets[family(addr.Addr())] >= 0 {
+			reachable = append(reachable, addr)
+		}
+	}
+	r.node.Bootstrap(now, reachable...)
+}
+
+// bootstrap hands addresses to the nodes; safe from any goroutine.
 func (w *worker) bootstrap(seeds []netip.AddrPort) {
-	seeds = slices.DeleteFunc(seeds, func(a netip.AddrPort) bool { return w.sockets[family(a.Addr())] < 0 })
 	w.seeds.Store(&seeds)
 	w.transport.Wake()
 }
