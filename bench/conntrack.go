@@ -40,7 +40,7 @@ func conntrackCommand() *cobra.Command {
 		Short: "Measure a server with connection tracking off, on, and exempted for its port",
 		Long: `conntrack measures what connection tracking costs a UDP server: CPU time per answered query, latency and throughput,
 with the same server and generator under different firewall rulesets, in blocks of random order. Nothing outside its own
-two network namespaces is changed. Needs root. About eight minutes; --quick is a first answer in less than one.
+two network namespaces is changed. Needs root. Eight or nine minutes; --quick is a first answer in less than one.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl (raw), summary.json,
 report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
@@ -60,7 +60,7 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "`DIR` for records and report, which must not hold records yet (default out/conntrack-DATE-TIME)")
 	f.StringVar(&o.arms, "arms", "", "`LIST` of what to compare, of "+join(plan.Arms())+" (default all)")
 	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all)")
-	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once (default 30, with --quick 8)")
+	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once (default 36, with --quick 7)")
 	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")
 	f.StringVar(&o.serverCmd, "server-cmd", "", "`COMMAND` of another DHT server to measure; {addr} in it stands for ADDR:PORT, and no shell reads it")
 	f.DurationVar(&o.ready, "ready-timeout", readyTimeout, "how long the server may take to its first answer")

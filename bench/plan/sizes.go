@@ -33,7 +33,7 @@ const (
 // Quick is the run for a first answer: under a minute, CPU time and latency only.
 func Quick() Spec {
 	return Spec{
-		Blocks: 8, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Blocks: 7, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 	}
 }
@@ -43,7 +43,7 @@ func Quick() Spec {
 // block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
-		Blocks: 30, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Blocks: 36, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
 		Max:   Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 	}
@@ -55,8 +55,9 @@ func Rate(answersPerS float64) int {
 	return max(step, min(rate, int(share*answersPerS/step)*step))
 }
 
-// Repeats is how many trials of a run may be made again because they cannot count: an eighth.
-func (s Spec) Repeats() int { return s.Trials() / 8 }
+// Repeats is how many trials of a run may be made again because they cannot count: a quarter, as on a
+// shared host every fifth trial may be stolen from.
+func (s Spec) Repeats() int { return s.Trials() / 4 }
 
 // Estimate is how long a run of the spec should take on the wall clock, building the lab included.
 func (s Spec) Estimate() time.Duration {
