@@ -25,10 +25,10 @@ const (
 	shareOfSource = 32
 	shareAtLeast  = 1024
 
-	// Checking a signature takes some 60 µs, a hundred times as long as any other query: checksASecond bound what
-	// puts can take from a core to an eighth, and checksOfSource what one source can take from the others.
-	checksASecond  = 2000
-	checksOfSource = 500
+	// Checking a signature takes some 60 to 100 µs, as long as hundreds of other queries: checksASecond bounds what
+	// puts can take from a core to a tenth, and checksOfSource what one source can take from the others.
+	checksASecond  = 1000
+	checksOfSource = 250
 )
 
 func (s *itemStore) sourceOf(ip netip.Addr) uint16 {
