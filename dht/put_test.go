@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 	"supernode/dht/wire"
 )
 
@@ -194,4 +195,68 @@ func TestItemSources(t *testing.T) {
 			require.Less(t, source, uint16(itemSources))
 		}
 	}
+}
+
+// TestPutAgainstModel sends puts of few keys, salts, numbers and values, true and forged, in any order, to a node and
+// to the rules of BEP 44 as a person would apply them.
+func TestPutAgainstModel(tb *testing.T) {
+	type held struct {
+		value string
+		seq   int64
+		until Instant
+	}
+	rapid.Check(tb, func(t *rapid.T) {
+		n := newNode(tb, Config{})
+		now := Instant(0)
+		model := map[wire.ID]held{}
+		for range rapid.IntRange(1, 60).Draw(t, "puts") {
+			now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1, 60, 3600}).Draw(t, "seconds")) * time.Second)
+			n.items.sweep(now)
+			value := rapid.SampledFrom([]string{"1:a", "1:b", "d1:b0:1:a0:e"}).Draw(t, "value")
+			m := wire.Message{Method: wire.Put, Value: []byte(value)}
+			forged := false
+			if rapid.IntRange(0, 3).Draw(t, "mutable") > 0 {
+				m = mutablePut(rapid.ByteRange(1, 2).Draw(t, "key"), rapid.SampledFrom([]string{"", "s"}).Draw(t, "salt"),
+					rapid.Int64Range(0, 4).Draw(t, "seq"), m.Value)
+				if forged = rapid.IntRange(0, 4).Draw(t, "forged") == 0; forged {
+					m.Sig[rapid.IntRange(0, 63).Draw(t, "byte")] ^= 1
+				}
+				if rapid.IntRange(0, 2).Draw(t, "has cas") == 0 {
+					m.Has |= wire.HasCAS
+					m.CAS = rapid.Int64Range(0, 4).Draw(t, "cas")
+				}
+			}
+			target := (&item{value: m.Value, key: m.Key, salt: m.Salt}).target()
+			m = tokenFor(n, now, v4, m)
+			goodToken := rapid.IntRange(0, 9).Draw(t, "token") > 0
+			if !goodToken {
+				m.Token[0] ^= 1
+			}
+
+			old, known := model[target]
+			known = known && old.until > now
+			want := int64(0)
+			switch {
+			case !goodToken || value[0] == 'd':
+				want = 203
+			case known && m.Has&wire.HasCAS != 0 && m.CAS != old.seq:
+				want = 301
+			case known && (m.Seq < old.seq || m.Seq == old.seq && value != old.value):
+				want = 302
+			case forged:
+				want = 206
+			default:
+				model[target] = held{value, m.Seq, now.Add(itemLifetime)}
+			}
+			if got := ask(tb, n, now, addr4(9000), m).Code; got != want {
+				t.Fatalf("%+v over %+v: %d, want %d", m, old, got, want)
+			}
+			for target, want := range model {
+				it, _, ok := n.items.get(now, &target)
+				if ok != (want.until > now) || ok && (string(it.value) != want.value || it.seq != want.seq) {
+					t.Fatalf("stored %+v, want %+v", it, want)
+				}
+			}
+		}
+	})
 }
