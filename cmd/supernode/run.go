@@ -157,7 +157,7 @@ func addressError(err error) error {
 func newNode(c *config, local []netip.AddrPort, s site, share *dht.Node) (*dht.Node, error) {
 	cfg := dht.Config{
 		ID: s.ids[0], ID6: s.ids[1], Version: clientVersion,
-		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers,
+		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers, MaxItems: c.maxItems,
 		AllowPrivate: c.allowPrivate, Share: share,
 	}
 	rand.Read(cfg.Seed[:])

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
-	"supernode/internal/conntrack"
 	"supernode/dht/wire"
+	"supernode/internal/conntrack"
 	"supernode/internal/udp"
 )
 
@@ -110,7 +110,7 @@ func TestMetricNames(t *testing.T) {
 	names := []string{
 		`supernode_queries_total{method="get_peers"}`, `supernode_replies_total`, `supernode_errors_total{code="203"}`,
 		`supernode_dropped_total{reason="receive_buffer"}`, `supernode_receive_batch_size_count`,
-		`supernode_nodes{family="ipv4"}`, `supernode_peers`, `supernode_infohashes`, `go_goroutines`,
+		`supernode_nodes{family="ipv4"}`, `supernode_peers`, `supernode_infohashes`, `supernode_items`, `go_goroutines`,
 		`process_resident_memory_bytes`,
 	}
 	if facts, err := conntrack.Read(); err == nil && facts.Present {
