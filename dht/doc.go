@@ -32,8 +32,9 @@
 // # Limits
 //
 // Everything that grows has a bound set at construction: nodes, peers, outstanding queries, addresses to verify.
-// A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here.
+// A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here. So it does
+// to an address that has its share of the store: no single host can fill it.
 //
-// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), the "ip" key of
-// BEP 42 and BEP 43 (read-only nodes).
+// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), BEP 33 (scrapes), the "ip"
+// key of BEP 42, BEP 43 (read-only nodes) and BEP 51 (sample_infohashes).
 package dht
