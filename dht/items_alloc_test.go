@@ -9,7 +9,7 @@ import (
 
 // mutablePut is a put of priv's item, without a token.
 func mutablePut(priv byte, salt string, seq int64, v []byte) wire.Message {
-	key := testKey(priv)
+	key := keyPair(priv)
 	return wire.Message{Method: wire.Put, Value: v, Key: publicOf(key), Sig: SignItem(key, []byte(salt), seq, v),
 		Salt: []byte(salt), Has: wire.HasSeq, Seq: seq}
 }
