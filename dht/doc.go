@@ -32,7 +32,8 @@
 // # Limits
 //
 // Everything that grows has a bound set at construction: nodes, peers, outstanding queries, addresses to verify.
-// A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here.
+// A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here. A source that
+// asks more than Config.RateLimit gets silence; the budgets of all sources together are 256 KiB, however many there are.
 //
 // Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), the "ip" key of
 // BEP 42 and BEP 43 (read-only nodes).
