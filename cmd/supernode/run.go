@@ -159,7 +159,7 @@ func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
 	cfg := dht.Config{
 		Version:  clientVersion,
 		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers,
-		AllowPrivate: c.allowPrivate,
+		AllowPrivate: c.allowPrivate, RateLimit: c.rateLimit,
 	}
 	if _, err := rand.Read(cfg.Seed[:]); err != nil {
 		return nil, fmt.Errorf("read random seed: %w", err)
