@@ -78,7 +78,10 @@ func TestEverybodyAtOneVictim(t *testing.T) {
 		for _, h := range hosts {
 			q := wire.Message{Kind: wire.Query, Method: wire.Ping, T: []byte("aa"), ID: id}
 			src := netip.AddrPortFrom(victim, uint16(1+forgeries%65535))
-			n.events.push(event{at: n.now.Add(time.Millisecond), host: h, src: src, payload: q.Append(nil)})
+			reply, o := h.Node.Handle(n.now, src, q.Append(nil), nil)
+			require.Equal(t, dht.Answered, o.Verdict)
+			n.send(h, src, reply)
+			h.speak()
 			forgeries++
 		}
 		n.Run(time.Second)
