@@ -1,5 +1,6 @@
 # make                    bin/supernode, bin/loadgen, bin/bench: static binaries
 # make test               the whole test suite (needs root for the network namespaces it makes)
+# make soak               half an hour of attacks on a node that honest hosts use (SOAK=8h for longer; needs root)
 # make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
 
 GO      ?= go
@@ -8,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := all
-.PHONY: all test check fuzz bench bench-conntrack bench-peers test-interop install-interop clean
+.PHONY: all test check soak fuzz bench bench-conntrack bench-peers test-interop install-interop clean
 
 all:
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/supernode ./cmd/loadgen ./bench
@@ -31,6 +32,10 @@ test-interop: install-interop
 
 install-interop:
 	scripts/install-interop.sh
+
+SOAK ?= 30m
+soak:
+	SOAK=$(SOAK) $(GO) test ./cmd/supernode -run TestSiege -count=1 -timeout 0 -v
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 1m

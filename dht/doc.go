@@ -33,7 +33,8 @@
 //
 // Everything that grows has a bound set at construction: nodes, peers, items, outstanding queries, addresses to
 // verify. A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here. So it
-// does to an address that has its share of the store: no single host can fill it.
+// does to an address that has its share of the store: no single host can fill it. A source that asks more than
+// Config.RateLimit gets silence; the budgets of all sources together are 256 KiB, however many there are.
 //
 // A reply has at most 1,024 bytes, and ten times the query's. An item too large for that is not handed out: without
 // nodes, but with all else, 936 bytes of value fit beside no signature and about 810 beside one, if the query has 103.

@@ -80,7 +80,7 @@ func fuzzSeeds(tb testing.TB) (seeds [][]byte) {
 	for _, m := range append(fuzzItems(), forged, mutablePut(1, "", 6, valueOf(900)), mutablePut(1, "", 4, []byte("le")),
 		mutablePut(3, "", 1, []byte("1:v")), wire.Message{Method: wire.Put, Value: []byte("d1:b0:1:a0:e")},
 		wire.Message{Method: wire.Put, Value: []byte("5:world")}, wire.Message{Method: wire.Put, Value: valueOf(1001)}) {
-		m = tokenFor(n, fuzzStart, v4, m) // for fuzzSources[3]
+		m = withToken(n, fuzzStart, v4, m) // for fuzzSources[3]
 		seeds = append(seeds, encodeQuery(m))
 		target := (&item{value: m.Value, key: m.Key, salt: m.Salt}).target()
 		seeds = append(seeds, encodeQuery(wire.Message{Method: wire.Get, Target: target[:], Want: both}))

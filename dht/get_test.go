@@ -25,7 +25,7 @@ func TestGetFits(t *testing.T) {
 				m = mutablePut(7, salt, int64(size), valueOf(size))
 			}
 			target := (&item{value: m.Value, key: m.Key, salt: m.Salt}).target()
-			require.Zero(t, ask(t, n, 0, addr4(9000), tokenFor(n, 0, v4, m)).Code)
+			require.Zero(t, ask(t, n, 0, addr4(9000), withToken(n, 0, v4, m)).Code)
 			for f := range family(families) {
 				for padding := 0; padding < 50; padding += 7 {
 					t.Run(fmt.Sprint(size, salt, f, padding), func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestGetWithSeq(t *testing.T) {
 	n := newNode(t, Config{})
 	m := mutablePut(1, "", 5, []byte("1:v"))
 	plain := wire.Message{Method: wire.Put, Value: []byte("1:v")}
-	require.Zero(t, ask(t, n, 0, addr4(9000), tokenFor(n, 0, v4, m)).Code)
-	require.Zero(t, ask(t, n, 0, addr4(9000), tokenFor(n, 0, v4, plain)).Code)
+	require.Zero(t, ask(t, n, 0, addr4(9000), withToken(n, 0, v4, m)).Code)
+	require.Zero(t, ask(t, n, 0, addr4(9000), withToken(n, 0, v4, plain)).Code)
 	target, plainTarget := MutableTarget(m.Key, nil), ImmutableTarget(plain.Value)
 	for seq, want := range map[int64]bool{-1: true, 0: true, 4: true, 5: false, 6: false, 1<<63 - 1: false} {
 		r := ask(t, n, 0, addr4(1), wire.Message{Method: wire.Get, Target: target[:], Has: wire.HasSeq, Seq: seq})
@@ -102,7 +102,7 @@ func TestGetWithSeq(t *testing.T) {
 func TestItemsAreShared(t *testing.T) {
 	first := newNode(t, Config{})
 	second := newNode(t, Config{Share: first, Seed: [32]byte{2}})
-	m := tokenFor(first, 0, v4, mutablePut(1, "", 5, []byte("1:v")))
+	m := withToken(first, 0, v4, mutablePut(1, "", 5, []byte("1:v")))
 	require.Zero(t, ask(t, second, 0, addr4(9000), m).Code)
 	target := MutableTarget(m.Key, nil)
 	require.Equal(t, "1:v", string(ask(t, first, 0, addr4(1), wire.Message{Method: wire.Get, Target: target[:]}).Value))

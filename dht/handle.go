@@ -30,6 +30,9 @@ func (n *Node) Handle(now Instant, src netip.AddrPort, in, dst []byte) ([]byte, 
 	if m.Kind != wire.Query {
 		return dst, n.accept(now, src, &m)
 	}
+	if n.limit != nil && !n.limit.pass(now, src.Addr()) {
+		return dst, Outcome{Verdict: DropLimited, Method: m.Method}
+	}
 	if len(m.T) == 0 || len(m.T) > maxTransaction {
 		return dst, Outcome{Verdict: DropTransaction, Method: m.Method}
 	}

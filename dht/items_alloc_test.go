@@ -14,8 +14,8 @@ func mutablePut(priv byte, salt string, seq int64, v []byte) wire.Message {
 		Salt: []byte(salt), Has: wire.HasSeq, Seq: seq}
 }
 
-// tokenFor completes a put with the token that src would be given.
-func tokenFor(n *Node, now Instant, src family, m wire.Message) wire.Message {
+// withToken completes a put with the token that src would be given.
+func withToken(n *Node, now Instant, src family, m wire.Message) wire.Message {
 	it := item{value: m.Value, key: m.Key, salt: m.Salt}
 	target := it.target()
 	var token [tokenSize]byte
@@ -31,7 +31,7 @@ func TestItemsDoNotAllocate(t *testing.T) {
 	small, large := mutablePut(1, "", 1, valueOf(30)), mutablePut(2, "salt", 1, valueOf(700))
 	plain := wire.Message{Method: wire.Put, Value: valueOf(900)}
 	for _, m := range []wire.Message{small, large, plain} {
-		require.Zero(t, ask(t, n, 0, addr4(9000), tokenFor(n, 0, v4, m)).Code)
+		require.Zero(t, ask(t, n, 0, addr4(9000), withToken(n, 0, v4, m)).Code)
 	}
 	targetOf := func(m wire.Message) []byte {
 		target := (&item{value: m.Value, key: m.Key, salt: m.Salt}).target()
@@ -47,10 +47,10 @@ func TestItemsDoNotAllocate(t *testing.T) {
 		"get, immutable":   {Method: wire.Get, Target: targetOf(plain), Version: make([]byte, 40)},
 		"get, not stored":  {Method: wire.Get, Target: make([]byte, 20)},
 		"get, 203":         {Method: wire.Get},
-		"put again":        tokenFor(n, 0, v4, newer),
-		"put again, plain": tokenFor(n, 0, v4, plain),
+		"put again":        withToken(n, 0, v4, newer),
+		"put again, plain": withToken(n, 0, v4, plain),
 		"put, bad token":   {Method: wire.Put, Value: valueOf(900), Token: make([]byte, tokenSize)},
-		"put, 302":         tokenFor(n, 0, v4, mutablePut(2, "salt", 0, valueOf(700))),
+		"put, 302":         withToken(n, 0, v4, mutablePut(2, "salt", 0, valueOf(700))),
 		"put, 205":         {Method: wire.Put, Value: valueOf(1001)},
 	} {
 		in, buf := encodeQuery(m), make([]byte, 0, 2048)
@@ -60,13 +60,13 @@ func TestItemsDoNotAllocate(t *testing.T) {
 	}
 
 	// The error by which the library says that a signature is wrong costs it one, at a pace that is bounded.
-	in, buf := encodeQuery(tokenFor(n, 0, v4, forged)), make([]byte, 0, 2048)
+	in, buf := encodeQuery(withToken(n, 0, v4, forged)), make([]byte, 0, 2048)
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { n.Handle(0, addr4(9000), in, buf) }), 1.0)
 
 	// A newer item takes the links of the one before.
 	var puts [][]byte
 	for seq := range int64(100) {
-		puts = append(puts, encodeQuery(tokenFor(n, 0, v4, mutablePut(3, "", seq, valueOf(500)))))
+		puts = append(puts, encodeQuery(withToken(n, 0, v4, mutablePut(3, "", seq, valueOf(500)))))
 	}
 	i := 0
 	require.Zero(t, testing.AllocsPerRun(98, func() {
@@ -83,7 +83,7 @@ func BenchmarkGetItem(b *testing.B) {
 		"torrent": mutablePut(1, "salt", 1, AppendMutableTorrent(nil, filledID('h'))),
 		"large":   mutablePut(2, "salt", 1, valueOf(700)),
 	} {
-		require.Zero(b, ask(b, n, 0, addr4(9000), tokenFor(n, 0, v4, m)).Code)
+		require.Zero(b, ask(b, n, 0, addr4(9000), withToken(n, 0, v4, m)).Code)
 		target := MutableTarget(m.Key, m.Salt)
 		in, buf := encodeQuery(wire.Message{Method: wire.Get, Target: target[:], Version: make([]byte, 16)}), make([]byte, 0, 2048)
 		b.Run(name, func(b *testing.B) {
@@ -98,12 +98,12 @@ func BenchmarkGetItem(b *testing.B) {
 func BenchmarkPutItem(b *testing.B) {
 	n, _ := full(b)
 	n.items.checks = newPace(1e9, 1e9, 0)
-	same := tokenFor(n, 0, v4, mutablePut(1, "salt", 1, valueOf(700)))
+	same := withToken(n, 0, v4, mutablePut(1, "salt", 1, valueOf(700)))
 	require.Zero(b, ask(b, n, 0, addr4(9000), same).Code)
-	forged := tokenFor(n, 0, v4, mutablePut(1, "salt", 2, valueOf(700)))
+	forged := withToken(n, 0, v4, mutablePut(1, "salt", 2, valueOf(700)))
 	forged.Sig[9]++
 	for name, m := range map[string]wire.Message{
-		"immutable": tokenFor(n, 0, v4, wire.Message{Method: wire.Put, Value: valueOf(700)}),
+		"immutable": withToken(n, 0, v4, wire.Message{Method: wire.Put, Value: valueOf(700)}),
 		"again":     same,
 		"forged":    forged,
 	} {

@@ -243,7 +243,7 @@ func TestItemsComeBack(t *testing.T) {
 	now := Instant(time.Hour)
 	n := newNode(t, Config{Start: now})
 	put := func(now Instant, m wire.Message) {
-		require.Zero(t, ask(t, n, now, addr4(9000), tokenFor(n, now, v4, m)).Code)
+		require.Zero(t, ask(t, n, now, addr4(9000), withToken(n, now, v4, m)).Code)
 	}
 	for i := range 150 {
 		put(now, wire.Message{Method: wire.Put, Value: wire.AppendInt(nil, int64(i))})

@@ -58,12 +58,17 @@ type Config struct {
 	// AllowPrivate lets the node talk to private, loopback, link-local and reserved addresses.
 	AllowPrivate bool
 
+	// RateLimit is how many queries a second one source may ask, which is an IPv4 address or an IPv6 /64; after a
+	// rest, four seconds' worth at once. The sources of an IPv6 /48 together may ask 16 times as many. What is more
+	// gets silence (DropLimited). Loopback addresses have no limit; zero: nobody has. MaxRateLimit at most.
+	RateLimit int
+
 	// Start is the current time.
 	Start Instant
 
 	// Share, if not nil, is a node whose stored peers, items and tokens the new one serves as well, as the nodes on several
-	// addresses of one host do (BEP 45): each has its own id and routing table. MaxPeers and MaxItems are then that node's. Nodes
-	// that share belong to one goroutine at a time, together.
+	// addresses of one host do (BEP 45): each has its own id and routing table. MaxPeers, MaxItems and RateLimit are then
+	// that node's. Nodes that share belong to one goroutine at a time, together.
 	Share *Node
 }
 
@@ -76,6 +81,7 @@ type Node struct {
 
 	*store
 	tables  [families]*table
+	limit   *limiter // nil: none
 	pending pending
 	probes  probes
 	seeds   [families]seeds
@@ -111,6 +117,9 @@ func New(c Config) (*Node, error) {
 	if c.MaxItems < 1 || c.MaxItems > MaxMaxItems {
 		return nil, fmt.Errorf("MaxItems %d: must be 1 to %d", c.MaxItems, MaxMaxItems)
 	}
+	if c.RateLimit < 0 || c.RateLimit > MaxRateLimit {
+		return nil, fmt.Errorf("RateLimit %d: must be 0, for none, to %d", c.RateLimit, MaxRateLimit)
+	}
 	if c.Seed == [32]byte{} {
 		return nil, errors.New("all-zero Seed: fill it from a cryptographic random source")
 	}
@@ -124,9 +133,12 @@ func New(c Config) (*Node, error) {
 	n.tables[v4] = newTable(v4, c.MaxNodes, newHashKey(n.rng))
 	n.tables[v6] = newTable(v6, c.MaxNodes, newHashKey(n.rng))
 	if c.Share != nil {
-		n.store = c.Share.store
+		n.store, n.limit = c.Share.store, c.Share.limit
 	} else {
 		n.store = newStore(c, n.rng)
+		if c.RateLimit > 0 {
+			n.limit = newLimiter(c.RateLimit, newHashKey(n.rng), c.Start)
+		}
 	}
 	n.pending.init(c.MaxNodes)
 	n.probes.init(c.MaxNodes, newHashKey(n.rng), c.Start)

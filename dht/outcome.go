@@ -14,13 +14,14 @@ const (
 	DropTransaction                // a query whose "t" is missing, empty or longer than 32 bytes
 	DropSource                     // from an address the node does not talk to
 	DropUnsolicited                // a response or error nobody waits for
+	DropLimited                    // a query beyond what its source may ask (Config.RateLimit)
 
 	// Verdicts is the number of verdicts, for arrays indexed by one.
 	Verdicts
 )
 
 var verdictNames = [Verdicts]string{
-	"answered", "refused", "accepted", "malformed", "transaction", "source", "unsolicited",
+	"answered", "refused", "accepted", "malformed", "transaction", "source", "unsolicited", "limited",
 }
 
 // String is a lower-case word for v, fit for a metric's label.

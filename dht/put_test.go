@@ -67,7 +67,7 @@ func TestPutErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := newNode(t, Config{})
-			require.Zero(t, ask(t, n, 0, addr4(9000), tokenFor(n, 0, v4, stored)).Code)
+			require.Zero(t, ask(t, n, 0, addr4(9000), withToken(n, 0, v4, stored)).Code)
 			before := n.items.count
 			it := item{value: c.m.Value, key: c.m.Key, salt: c.m.Salt}
 			target := it.target()
@@ -76,7 +76,7 @@ func TestPutErrors(t *testing.T) {
 
 			now := Instant(time.Minute)
 			c.m.Method = wire.Put
-			require.Equal(t, c.code, ask(t, n, now, addr4(9000), tokenFor(n, now, v4, c.m)).Code)
+			require.Equal(t, c.code, ask(t, n, now, addr4(9000), withToken(n, now, v4, c.m)).Code)
 			got, _, ok := n.items.get(now, &target)
 			switch {
 			case c.code == 0:
@@ -104,7 +104,7 @@ func TestPutCollision(t *testing.T) {
 	target := MutableTarget(signed.Key, signed.Salt)
 	plain := item{value: []byte("1:v")} // as if its hash were this
 	require.True(t, n.items.put(0, 0, &target, &plain, nobody))
-	require.EqualValues(t, 203, ask(t, n, 0, addr4(9000), tokenFor(n, 0, v4, signed)).Code)
+	require.EqualValues(t, 203, ask(t, n, 0, addr4(9000), withToken(n, 0, v4, signed)).Code)
 	it, _, ok := n.items.get(0, &target)
 	require.True(t, ok)
 	require.Nil(t, it.key)
@@ -144,7 +144,7 @@ func TestPutChecksAreBounded(t *testing.T) {
 // TestPutIsNotCheckedTwice: what is stored costs no signature, so it is refreshed at any pace.
 func TestPutIsNotCheckedTwice(t *testing.T) {
 	n := newNode(t, Config{})
-	m := tokenFor(n, 0, v4, mutablePut(1, "", 1, []byte("1:v")))
+	m := withToken(n, 0, v4, mutablePut(1, "", 1, []byte("1:v")))
 	for range 3 * checksOfSource {
 		require.Zero(t, ask(t, n, 0, addr4(9000), m).Code)
 	}
@@ -227,7 +227,7 @@ func TestPutAgainstModel(tb *testing.T) {
 				}
 			}
 			target := (&item{value: m.Value, key: m.Key, salt: m.Salt}).target()
-			m = tokenFor(n, now, v4, m)
+			m = withToken(n, now, v4, m)
 			goodToken := rapid.IntRange(0, 9).Draw(t, "token") > 0
 			if !goodToken {
 				m.Token[0] ^= 1

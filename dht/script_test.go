@@ -133,6 +133,8 @@ func (s *script) create(options []string) error {
 			c.MaxItems, _ = strconv.Atoi(value)
 		case "max-nodes":
 			c.MaxNodes, _ = strconv.Atoi(value)
+		case "rate-limit":
+			c.RateLimit, _ = strconv.Atoi(value)
 		case "allow-private":
 			c.AllowPrivate = true
 		default:

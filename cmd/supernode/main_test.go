@@ -69,6 +69,7 @@ type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	http   string
+	client *http.Client // to ask it for pages
 	listen []netip.AddrPort
 	id     string
 	exited chan struct{} // closed when cmd.ProcessState and the whole log are there
@@ -86,6 +87,12 @@ func start(t testing.TB, args ...string) *process {
 
 func startCommand(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
+	return startElsewhere(t, cmd, client, cmd.Start)
+}
+
+// startElsewhere starts a command by start, in a place that client reaches.
+func startElsewhere(t testing.TB, cmd *exec.Cmd, client *http.Client, start func() error) *process {
+	t.Helper()
 	for flag, value := range map[string]string{
 		"--listen": "127.0.0.1:0", "--http": "127.0.0.1:0", "--bootstrap": none, "--log-format": "json",
 	} {
@@ -93,10 +100,10 @@ func startCommand(t testing.TB, cmd *exec.Cmd) *process {
 			cmd.Args = append(cmd.Args, flag, value)
 		}
 	}
-	p := &process{t: t, cmd: cmd, exited: make(chan struct{})}
+	p := &process{t: t, cmd: cmd, client: client, exited: make(chan struct{})}
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
+	require.NoError(t, start())
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		<-p.exited
@@ -172,7 +179,7 @@ var client = &http.Client{Timeout: patience, Transport: &http.Transport{DisableK
 
 func (p *process) get(path string) (status int, body string) {
 	p.t.Helper()
-	response, err := client.Get("http://" + p.http + path)
+	response, err := p.client.Get("http://" + p.http + path)
 	require.NoError(p.t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)

@@ -82,6 +82,7 @@ func converse(t *testing.T, p *process, q *peer) {
 	require.Equal(t, m["supernode_own_queries_total"]+7, m["supernode_sent_total"])
 	require.Positive(t, m["supernode_query_bytes_total"])
 	require.LessOrEqual(t, m["supernode_reply_bytes_total"], 10*m["supernode_query_bytes_total"])
+	require.Equal(t, m["supernode_reply_bytes_total"]/m["supernode_query_bytes_total"], m["supernode_amplification_ratio"])
 }
 
 // TestVerifies: who asks is asked back, and only who answers is handed out, to others.

@@ -15,7 +15,15 @@ import (
 	"supernode/internal/pin"
 )
 
-const none = "none"
+const (
+	none = "none"
+	off  = "off"
+)
+
+// defaultRateLimit leaves whole networks behind one address alone: a client with a hundred torrents asks any one node
+// a few queries a minute, a crawler some tens a second. On the other side it bounds what a forged address
+// makes us send to its owner, to 250 replies of at most 1,024 bytes: 2 Mbit/s.
+const defaultRateLimit = 250
 
 // options are the flags of "run" as they were given; settle makes them a config.
 type options struct {
@@ -29,6 +37,7 @@ type options struct {
 	maxNodes     int
 	maxPeers     int
 	maxItems     int
+	rateLimit    string
 	logLevel     string
 	logFormat    string
 }
@@ -55,6 +64,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "keep at most `N` nodes of each address family in the routing table")
 	f.IntVar(&o.maxPeers, "max-peers", dht.DefaultMaxPeers, "store at most `N` peers")
 	f.IntVar(&o.maxItems, "max-items", dht.DefaultMaxItems, "store at most `N` items (BEP 44)")
+	f.StringVar(&o.rateLimit, "rate-limit", strconv.Itoa(defaultRateLimit), "answer at most `QPS` queries a second of one IPv4 address or IPv6 /64, or off")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` from which on to log: debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 
@@ -70,6 +80,7 @@ type config struct {
 	listenChosen bool // by the user, not by default
 	bootstrap    []hostPort
 	http         netip.AddrPort // the zero AddrPort: none
+	rateLimit    int            // zero: none
 	level        slog.Level
 }
 
@@ -84,7 +95,7 @@ func (h hostPort) String() string { return net.JoinHostPort(h.host, strconv.Itoa
 // settle checks the options. Every error is a usageError that names the flag.
 func (o *options) settle() (*config, error) {
 	c := &config{options: *o}
-	if err := errors.Join(c.settleListen(), c.settleBootstrap(), c.settleHTTP()); err != nil {
+	if err := errors.Join(c.settleListen(), c.settleBootstrap(), c.settleHTTP(), c.settleRateLimit()); err != nil {
 		return nil, err
 	}
 	for _, n := range []struct {
@@ -163,6 +174,15 @@ func (c *config) settleHTTP() (err error) {
 	if text := c.options.http; text != none {
 		if c.http, err = netip.ParseAddrPort(text); err != nil {
 			return wrong("http", text, "must be an IP address and a port, as in 127.0.0.1:6880, or none")
+		}
+	}
+	return nil
+}
+
+func (c *config) settleRateLimit() (err error) {
+	if text := c.options.rateLimit; text != off {
+		if c.rateLimit, err = strconv.Atoi(text); err != nil || c.rateLimit < 1 || c.rateLimit > dht.MaxRateLimit {
+			return wrong("rate-limit", text, fmt.Sprintf("must be 1 to %d queries a second, or off", dht.MaxRateLimit))
 		}
 	}
 	return nil

@@ -158,7 +158,7 @@ func newNode(c *config, local []netip.AddrPort, s site, share *dht.Node) (*dht.N
 	cfg := dht.Config{
 		ID: s.ids[0], ID6: s.ids[1], Version: clientVersion,
 		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers, MaxItems: c.maxItems,
-		AllowPrivate: c.allowPrivate, Share: share,
+		AllowPrivate: c.allowPrivate, RateLimit: c.rateLimit, Share: share,
 	}
 	rand.Read(cfg.Seed[:])
 	for _, addr := range local {

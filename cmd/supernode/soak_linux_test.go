@@ -47,9 +47,9 @@ func TestBadInput(t *testing.T) {
 			s := newSoak(t, c.backend)
 			began := time.Now()
 			s.send(warmup)
-			warm := s.size()
+			warm := sizeOf(s.p)
 			s.send(c.datagrams - warmup)
-			end := s.size()
+			end := sizeOf(s.p)
 
 			t.Logf("%d datagrams in %v: %d replies, at most %.1f times their query; %d own queries",
 				s.sent, time.Since(began).Round(time.Millisecond), s.replies, s.amplification, s.ownQueries)
@@ -61,7 +61,7 @@ func TestBadInput(t *testing.T) {
 			if !raceEnabled { // the detector's own memory grows
 				require.LessOrEqual(t, end.resident, warm.resident+soakMaxGrown)
 			}
-			await(t, "no more goroutines than before", func() bool { return s.size().goroutines <= warm.goroutines })
+			await(t, "no more goroutines than before", func() bool { return sizeOf(s.p).goroutines <= warm.goroutines })
 			s.account()
 			s.p.stopped()
 		})
@@ -299,14 +299,15 @@ func (s *soak) account() {
 // size is what must not grow.
 type size struct{ resident, goroutines int }
 
-func (s *soak) size() size {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.p.cmd.Process.Pid))
-	require.NoError(s.t, err)
+func sizeOf(p *process) size {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	require.NoError(p.t, err)
 	_, after, ok := strings.Cut(string(status), "VmRSS:")
-	require.True(s.t, ok)
+	require.True(p.t, ok)
 	kib, err := strconv.Atoi(strings.Fields(after)[0])
-	require.NoError(s.t, err)
-	return size{resident: kib << 10, goroutines: int(s.p.metrics()["go_goroutines"])}
+	require.NoError(p.t, err)
+	return size{resident: kib << 10, goroutines: int(p.metrics()["go_goroutines"])}
 }
 
 // processors chooses one for the sender and one for the node, two if there are.

@@ -51,6 +51,11 @@ func (t *tally) datagram(o dht.Outcome, in, out int) {
 	t.replyBytes += uint64(out)
 }
 
+// amplification is how many bytes a byte of query has been answered with, on average; zero before the first.
+func (t *tally) amplification() float64 {
+	return float64(t.replyBytes) / float64(max(t.queryBytes, 1))
+}
+
 // published is the last tally that others may see.
 type published struct {
 	mu    sync.Mutex
