@@ -38,7 +38,7 @@ func arguments(swarms map[int]wire.ID, token []byte) []argument {
 	}
 	return []argument{
 		{"3:cas", []string{"i1e"}},
-		{"2:id", []string{"20:qqqqqqqqqqqqqqqqqqqq", "0:"}},
+		{"2:id", []string{"20:qqqqqqqqqqqqqqqqqqqq"}},
 		{"12:implied_port", []string{"i1e"}},
 		{"9:info_hash", points},
 		{"1:k", []string{"32:kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"}},
