@@ -72,8 +72,8 @@ func TestMutableTorrent(t *testing.T) {
 	}
 }
 
-// testKey is a key pair made from a number.
-func testKey(i byte) ed25519.PrivateKey {
+// keyPair is a key pair made from a number.
+func keyPair(i byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{i}, ed25519.SeedSize))
 }
 
@@ -91,7 +91,7 @@ func valueOf(n int) []byte {
 
 // TestVerifyItem is every way in which an item is none, the signature being right.
 func TestVerifyItem(t *testing.T) {
-	priv := testKey(1)
+	priv := keyPair(1)
 	for _, c := range []struct {
 		name    string
 		salt, v string
@@ -114,5 +114,5 @@ func TestVerifyItem(t *testing.T) {
 	require.False(t, VerifyItem(publicOf(priv)[1:], nil, 1, []byte("1:v"), sig))
 	require.False(t, VerifyItem(nil, nil, 1, []byte("1:v"), sig))
 	require.False(t, VerifyItem(publicOf(priv), nil, 1, []byte("1:v"), sig[1:]))
-	require.False(t, VerifyItem(publicOf(testKey(2)), nil, 1, []byte("1:v"), sig))
+	require.False(t, VerifyItem(publicOf(keyPair(2)), nil, 1, []byte("1:v"), sig))
 }

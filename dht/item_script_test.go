@@ -18,7 +18,7 @@ func (s *script) name(line string) error {
 		return err
 	}
 	var salt []byte
-	seq, priv := int64(-1), testKey('k')
+	seq, priv := int64(-1), keyPair('k')
 	for _, o := range words[1:] {
 		option, value, _ := strings.Cut(o, "=")
 		switch option {

@@ -272,7 +272,7 @@ func TestItemsComeBack(t *testing.T) {
 	require.Greater(t, steps, 2)
 	require.Equal(t, 152, other.count)
 	requireWhole(t, other)
-	salted, fresh := MutableTarget(publicOf(testKey(1)), []byte("salt")), MutableTarget(publicOf(testKey(2)), nil)
+	salted, fresh := MutableTarget(publicOf(keyPair(1)), []byte("salt")), MutableTarget(publicOf(keyPair(2)), nil)
 	it, _, ok := other.get(later, &salted)
 	require.True(t, ok)
 	require.True(t, it.verify())

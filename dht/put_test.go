@@ -42,7 +42,7 @@ func TestPutErrors(t *testing.T) {
 		{"no sig", with(mutablePut(2, "", 1, []byte("1:v")), func(m *wire.Message) { m.Sig = nil }), 203},
 		{"no seq", with(mutablePut(2, "", 1, []byte("1:v")), func(m *wire.Message) { m.Has = 0 }), 203},
 		{"no k", with(mutablePut(2, "", 1, []byte("1:v")), func(m *wire.Message) { m.Key = nil }), 203},
-		{"k alone", wire.Message{Value: []byte("1:v"), Key: publicOf(testKey(2))}, 203},
+		{"k alone", wire.Message{Value: []byte("1:v"), Key: publicOf(keyPair(2))}, 203},
 		{"salt alone", wire.Message{Value: []byte("1:v"), Salt: []byte("s")}, 203},
 		{"cas alone", wire.Message{Value: []byte("1:v"), Has: wire.HasCAS}, 203},
 		{"seq alone", wire.Message{Value: []byte("1:v"), Has: wire.HasSeq, Seq: -7}, 0},
