@@ -16,11 +16,11 @@ func (n *Node) get(now Instant, src netip.AddrPort, m, r *wire.Message, room int
 		return wire.CodeProtocol, textNoTarget
 	}
 	target := (*wire.ID)(m.Target)
-	if n.items.takes(target, src.Addr()) {
+	it, _, stored := n.items.get(now, target)
+	if stored || n.items.takes(target, src.Addr()) {
 		n.tokens.put(&n.scratch.token, now, src.Addr(), m.Target)
 		r.Token = n.scratch.token[:]
 	}
-	it, _, stored := n.items.get(now, target)
 	if stored && it.key != nil {
 		r.Has |= wire.HasSeq
 		r.Seq = it.seq
