@@ -65,5 +65,6 @@ func (s *shares) remove(f family, record []byte) {
 // exempt: they are this host's own programs.
 func (s *shares) over(f family, record []byte, free int) bool {
 	a, b := s.of(f, record)
-	return min(*a, *b) >= uint32(max(sourceFloor, free/sourceShare)) && realmOf(addrIn(f, record)) != loopback
+	most := uint32(max(sourceFloor, free/sourceShare))
+	return *a >= most && *b >= most && realmOf(addrIn(f, record)) != loopback
 }
