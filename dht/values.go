@@ -46,8 +46,11 @@ func (p *peerStore) pick(dst []byte, f family, l *peerList, clock stamp, noSeed 
 		case s.expired(clock):
 			stale++
 		case !noSeed || s&stampSeed == 0:
-			dst = append(dst, valuePrefix[f]...)
-			dst = append(dst, r[:addrSize[f]]...)
+			if f == v4 {
+				dst = append(dst, '6', ':', r[0], r[1], r[2], r[3], r[4], r[5])
+			} else {
+				dst = append(append(dst, "18:"...), r[:wire.CompactAddr6]...)
+			}
 			fit--
 		}
 		if k += stride; k >= n {
@@ -61,8 +64,5 @@ func (p *peerStore) pick(dst []byte, f family, l *peerList, clock stamp, noSeed 
 // once, in an order that leaves neighbours in the address space apart.
 var strides = [...]int{1031, 1097, 1373, 1723, 2003, 2473, 3067, 4093}
 
-// valuePrefix and valueSize are how a compact address stands in a list.
-var (
-	valuePrefix = [families]string{"6:", "18:"}
-	valueSize   = [families]int{2 + wire.CompactAddr4, 3 + wire.CompactAddr6}
-)
+// valueSize is how long a compact address is as a string in a list.
+var valueSize = [families]int{2 + wire.CompactAddr4, 3 + wire.CompactAddr6}
