@@ -104,7 +104,7 @@ func TestVictimNamed(t *testing.T) {
 	}{
 		{"it alone", 0, 1, 2000},
 		// Of 32,768 hosts that are remembered, 1,000 a second are replaced: the victim's turn is every 33 seconds.
-		{"among many", 20, 60, 600*verifyRate + verifyBurst + 50}, // and some to the hostile ones
+		{"among many", 5, 60, 600*verifyRate + verifyBurst + 50}, // and some to the hostile ones
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := newNode(t, Config{MaxNodes: DefaultMaxNodes, RateLimit: 250})

@@ -49,7 +49,7 @@ func (h *hostile) run(ctx context.Context) error {
 				h.attack()
 			}
 			h.mark()
-		} else if time.Since(h.marked) > 100*time.Millisecond {
+		} else if time.Since(h.marked) > 2*time.Second {
 			h.marker = "" // lost
 		}
 		h.transport.Send(h.out, 0)
