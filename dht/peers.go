@@ -43,7 +43,10 @@ type peerStore struct {
 	hand   sweepHand
 }
 
-const chunkSwarms = 1024 // allocated at a time, at most
+const (
+	chunkSwarms = 1024 // allocated at a time, at most
+	firstSwarms = 16   // and at first: a small node is a small thing
+)
 
 type swarm struct {
 	infohash wire.ID
@@ -166,14 +169,23 @@ func (p *peerStore) addSwarm(infohash *wire.ID) (uint32, bool) {
 	if p.free != 0 {
 		p.free = p.swarm(i).next
 	} else {
-		if i%chunkSwarms == 0 {
-			p.swarms = append(p.swarms, make([]swarm, min(chunkSwarms, p.limit-int(i))))
-		}
+		p.growSwarms(int(i))
 		p.allocated++
 	}
 	*p.swarm(i) = swarm{infohash: *infohash, used: true}
 	p.swarmCount++
 	return i, true
+}
+
+// growSwarms makes room for swarm i, if it is the first that has none.
+func (p *peerStore) growSwarms(i int) {
+	switch {
+	case i%chunkSwarms == 0:
+		p.swarms = append(p.swarms, make([]swarm, min(max(i, firstSwarms), chunkSwarms, p.limit-i)))
+	case i == len(p.swarms[0]): // the first chunk is full, but not of full size
+		size := min(2*i, chunkSwarms, p.limit)
+		p.swarms[0] = append(make([]swarm, 0, size), p.swarms[0]...)[:size]
+	}
 }
 
 func (p *peerStore) removeSwarm(i uint32) {
