@@ -15,7 +15,7 @@ const (
 	patience = 2 * time.Second
 
 	// questionable is the age from which a contact is asked whether it still lives (BEP 5). Clients look for such
-	// contacts once in upkeepPeriod.
+	// contacts once in upkeepPeriod. It is also how often a bucket with free places is looked into.
 	questionable = 15 * time.Minute
 	upkeepPeriod = time.Minute
 
@@ -58,19 +58,28 @@ func (c *Client) Start(now dht.Instant, l *Lookup) {
 		l.hear(&near.id, near.addr, 1)
 	}
 	for _, first := range l.First {
-		l.hear(&first.ID, compactOf(first.Addr), 1)
+		addr := compactOf(first.Addr)
+		l.hear(&first.ID, addr, 1)
+		if next := l.find(addr); next != nil {
+			c.send(l, next)
+		}
 	}
 	c.advance(now, l)
+}
+
+// send asks a candidate of a lookup.
+func (c *Client) send(l *Lookup, next *candidate) {
+	next.state = asked
+	l.waiting++
+	l.Asked++
+	c.outbox = append(c.outbox, ask{to: next.addr, known: true, id: next.id, method: l.Method, target: l.Target, lookup: l})
 }
 
 // advance sends what a lookup can send now, and ends it when it waits for nothing more.
 func (c *Client) advance(now dht.Instant, l *Lookup) {
 	if !l.announcing {
 		for next := l.next(); next != nil; next = l.next() {
-			next.state = asked
-			l.waiting++
-			l.Asked++
-			c.outbox = append(c.outbox, ask{to: next.addr, known: true, id: next.id, method: l.Method, target: l.Target, lookup: l})
+			c.send(l, next)
 		}
 		if l.waiting > 0 {
 			return
@@ -209,14 +218,20 @@ func (c *Client) Poll(now dht.Instant, dst []byte) (out []byte, to netip.AddrPor
 	return m.Append(dst), wire.Addr(q.to[:]), true
 }
 
-// question asks the contacts nobody has heard of for long whether they live, and for others of their bucket, which is
-// what keeps the bucket full.
+// question asks the contacts nobody has heard of for long whether they live, and for others of their bucket. In a
+// bucket with free places it looks an id up, not too often: that is how one who knows his neighbours only gets to know
+// the rest of the network.
 func (c *Client) question(now dht.Instant) {
-	for _, bucket := range c.table.buckets {
+	for b, bucket := range c.table.buckets {
+		renewed := &c.table.renewed[b]
+		if len(bucket) < dht.K && c.table.count > 0 && (*renewed == 0 || seconds(now)-*renewed >= uint32(questionable/time.Second)) {
+			*renewed = seconds(now) + 1
+			c.Start(now, &Lookup{Target: c.table.within(b, c.rng), Method: wire.FindNode})
+		}
 		for i := range bucket {
 			if near := &bucket[i]; near.fails > 0 || seconds(now)-near.seen >= uint32(questionable/time.Second) {
 				c.outbox = append(c.outbox, ask{to: near.addr, known: true, id: near.id, method: wire.FindNode,
-					target: c.table.within(&near.id, c.rng)})
+					target: c.table.within(b, c.rng)})
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"supernode/dht"
+	"supernode/dht/wire"
 )
 
 // natTimeout is how long a NAT lets an address in after something was sent to it (RFC 4787: two minutes at least).
@@ -24,6 +25,7 @@ type Host struct {
 	Addr   netip.AddrPort
 
 	network *Network
+	gone    bool
 	doors   doors
 	planned dht.Instant // when the wake event that counts happens; never, if there is none
 	nat     map[netip.AddrPort]dht.Instant
@@ -38,10 +40,21 @@ const never = dht.Instant(1<<63 - 1)
 func (h *Host) BehindNAT() { h.nat, h.natMost = map[netip.AddrPort]dht.Instant{}, 64 }
 
 // Leave takes the host off the network without a word.
-func (h *Host) Leave() { delete(h.network.hosts, h.Addr) }
+func (h *Host) Leave() {
+	delete(h.network.hosts, h.Addr)
+	h.gone = true
+}
+
+// ID is the id of the host's node.
+func (h *Host) ID() wire.ID {
+	if h.Client != nil {
+		return h.Client.ID()
+	}
+	return h.Node.ID()
+}
 
 // Alive says whether the host is on the network.
-func (h *Host) Alive() bool { return h.network.hosts[h.Addr] == h }
+func (h *Host) Alive() bool { return !h.gone }
 
 // Bootstrap gives the host's node addresses to ask.
 func (h *Host) Bootstrap(addrs ...netip.AddrPort) {

@@ -29,7 +29,7 @@ type Lookup struct {
 	Target   wire.ID
 	Method   wire.Method   // FindNode or GetPeers
 	Announce uint16        // GetPeers: then announce this port to the K closest; 0: do not
-	First    []Contact     // to ask besides the closest of the table
+	First    []Contact     // to ask at once, besides the closest of the table
 	Done     func(*Lookup) // called once, when all is sent and answered or given up
 
 	// Peers are those found, each once. Hops is how many nodes deep the first answer with a peer lay, FirstPeer

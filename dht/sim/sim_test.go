@@ -48,7 +48,7 @@ func names(tb testing.TB, h *Host, target wire.ID) map[netip.AddrPort]wire.ID {
 		Kind: wire.Query, Method: wire.FindNode, T: []byte("look"), ID: make([]byte, 20), Target: target[:],
 		Want: wire.Want4 | wire.Want6, ReadOnly: true,
 	}
-	out, o := h.Node.Handle(h.network.now, Addr4(1<<21), q.Append(nil), nil)
+	out, o := h.doors.Handle(h.network.now, Addr4(1<<21), q.Append(nil), nil)
 	require.Equal(tb, dht.Answered, o.Verdict)
 	var r wire.Message
 	require.NoError(tb, wire.Parse(out, &r))
@@ -64,7 +64,7 @@ func names(tb testing.TB, h *Host, target wire.ID) map[netip.AddrPort]wire.ID {
 
 // knows says whether the host's table holds the other: the one closest to its own id would be itself.
 func knows(tb testing.TB, h, other *Host) bool {
-	_, ok := names(tb, h, other.Node.ID())[other.Addr]
+	_, ok := names(tb, h, other.ID())[other.Addr]
 	return ok
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -94,8 +95,32 @@ type torrent struct {
 	ready    bool        // an announce is complete
 }
 
-// Run carries the study out. The result is a function of the Study.
+// check finds what a study cannot be made with. The error names the field.
+func (s *Study) check() error {
+	switch {
+	case s.Clients < 2*seedHosts || s.Clients > 1<<20:
+		return fmt.Errorf("study with Clients %d: must be %d to %d", s.Clients, 2*seedHosts, 1<<20)
+	case s.Torrents < 1:
+		return fmt.Errorf("study with Torrents %d: must be at least 1", s.Torrents)
+	case s.Churn < 0 || s.Churn > 10:
+		return fmt.Errorf("study with Churn %v: must be 0 to 10 an hour", s.Churn)
+	case s.NAT < 0 || s.NAT > 1:
+		return fmt.Errorf("study with NAT %v: must be 0 to 1", s.NAT)
+	case s.Network.Loss < 0 || s.Network.Loss > 1:
+		return fmt.Errorf("study with Loss %v: must be 0 to 1", s.Network.Loss)
+	case s.Searches < 0:
+		return fmt.Errorf("study with Searches %v: must not be negative", s.Searches)
+	case s.WarmUp < 2*settled || s.Duration < 0:
+		return fmt.Errorf("study with WarmUp %v, Duration %v: must be at least %v and 0", s.WarmUp, s.Duration, 2*settled)
+	}
+	return nil
+}
+
+// Run carries the study out. The result is a function of the Study. An error names the field that is out of range.
 func (s Study) Run() (Result, error) {
+	if err := s.check(); err != nil {
+		return Result{}, err
+	}
 	r := &study{Study: s, net: New(s.Network), rng: rand.New(rand.NewPCG(s.Network.Seed, 1))}
 	if s.Supernode != nil {
 		var err error

@@ -31,10 +31,13 @@ type contact struct {
 type tree struct {
 	own     wire.ID
 	buckets [][]contact
+	renewed []uint32 // by bucket: second of the last lookup within it, plus one
 	count   int
 }
 
-func newTree(own wire.ID) tree { return tree{own: own, buckets: make([][]contact, 1)} }
+func newTree(own wire.ID) tree {
+	return tree{own: own, buckets: make([][]contact, 1), renewed: make([]uint32, 1)}
+}
 
 // high is the first 64 bits of an id, by which distances are compared: honest ids do not collide in them.
 func high(id *wire.ID) uint64 { return binary.BigEndian.Uint64(id[:]) }
@@ -111,6 +114,7 @@ func (t *tree) split() {
 	}
 	t.buckets[last] = stay
 	t.buckets = append(t.buckets, move)
+	t.renewed = append(t.renewed, t.renewed[last])
 }
 
 // failed records that a node left a query unanswered, and drops it when it did so too often.
@@ -167,10 +171,9 @@ func (f *nearest) collect(bucket []contact, target *wire.ID, without compact) {
 	}
 }
 
-// within is a random id that belongs into the bucket of id.
-func (t *tree) within(id *wire.ID, rng *rand.Rand) wire.ID {
+// within is a random id that belongs into bucket b.
+func (t *tree) within(b int, rng *rand.Rand) wire.ID {
 	target := t.own
-	b := t.bucketOf(id)
 	random := rng.Uint64() >> b
 	if b < len(t.buckets)-1 {
 		random |= 1 << (63 - b) // differs from the own id in bit b

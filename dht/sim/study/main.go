@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,8 +30,8 @@ func run(args []string, out io.Writer) error {
 	flags.Float64Var(&s.Churn, "churn", 0.3, "share of them that leave in an hour; as many join")
 	flags.Float64Var(&s.NAT, "nat", 0.3, "share of them behind a NAT")
 	flags.Float64Var(&s.Network.Loss, "loss", 0.05, "share of the datagrams that are lost")
-	flags.DurationVar(&s.Network.Jitter, "jitter", 100*time.Millisecond, "one-way delay is 15 ms, up to so much more,")
-	flags.DurationVar(&s.Network.Tail, "tail", 30*time.Millisecond, "and an exponentially distributed part of this mean")
+	flags.DurationVar(&s.Network.Jitter, "jitter", 100*time.Millisecond, "uniform part of the one-way delay, above 15 ms")
+	flags.DurationVar(&s.Network.Tail, "tail", 30*time.Millisecond, "mean of its exponential part")
 	flags.IntVar(&s.Torrents, "torrents", 2000, "info_hashes announced, by one client each")
 	flags.Float64Var(&s.Searches, "searches", 2, "searches a second")
 	flags.DurationVar(&s.WarmUp, "warm-up", 30*time.Minute, "time before the first search")
@@ -38,7 +39,10 @@ func run(args []string, out io.Writer) error {
 	flags.Uint64Var(&s.Network.Seed, "seed", 1, "of all randomness")
 	super := flags.String("supernode", "both", "in the network: with, without, both (one after the other)")
 	profile := flags.String("cpuprofile", "", "write a CPU profile to this `file`")
-	if err := flags.Parse(args); err != nil {
+	flags.SetOutput(out)
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if *super != "with" && *super != "without" && *super != "both" {
