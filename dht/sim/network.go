@@ -29,8 +29,9 @@ type Network struct {
 	rng    *rand.Rand
 	events queue
 	hosts  map[netip.AddrPort]*Host
-	buf    []byte   // what a node is writing
-	spare  [][]byte // payloads to use again
+	buf    []byte                      // what a node is writing
+	spare  [][]byte                    // payloads to use again
+	addrs  [2 * wire.CompactAddr6]byte // being taken into the trace
 
 	// Tap, if not nil, sees every datagram when it is sent. The payload is valid during the call only.
 	Tap func(now dht.Instant, from, to netip.AddrPort, payload []byte)
@@ -166,8 +167,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // trace takes a datagram into the run's fingerprint.
 func (n *Network) trace(from, to netip.AddrPort, payload []byte) {
 	const odd = 0x9e3779b97f4a7c15
-	var addrs [2 * wire.CompactAddr6]byte
-	sum := crc32.Update(crc32.Checksum(payload, castagnoli), castagnoli, wire.AppendAddr(wire.AppendAddr(addrs[:0], from), to))
+	addrs := wire.AppendAddr(wire.AppendAddr(n.addrs[:0], from), to)
+	sum := crc32.Update(crc32.Checksum(payload, castagnoli), castagnoli, addrs)
 	n.Trace = bits.RotateLeft64((n.Trace^uint64(n.now))*odd, 29) ^ uint64(sum)
 }
 
