@@ -52,7 +52,7 @@ func (c *Client) Bootstrap(now dht.Instant, addrs ...netip.AddrPort) {
 // Start begins a lookup.
 func (c *Client) Start(now dht.Instant, l *Lookup) {
 	l.started = now
-	var found nearest
+	var found nearby
 	c.table.nearest(&found, &l.Target, compact{})
 	for _, near := range found.contact[:found.n] {
 		l.hear(&near.id, near.addr, 1)

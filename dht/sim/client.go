@@ -123,7 +123,7 @@ func (c *Client) heard(now dht.Instant, id *wire.ID, from compact) {
 }
 
 func (c *Client) appendNearest(dst []byte, target *wire.ID, asker compact) []byte {
-	var found nearest
+	var found nearby
 	c.table.nearest(&found, target, asker)
 	for _, near := range found.contact[:found.n] {
 		dst = append(append(dst, near.id[:]...), near.addr[:]...)

@@ -88,7 +88,9 @@ func (s *study) step() error {
 	if now >= dht.Instant(s.WarmUp) {
 		s.asking += s.Searches * step.Seconds()
 		for ; s.asking >= 1; s.asking-- {
-			s.search()
+			if err := s.search(); err != nil {
+				return err
+			}
 		}
 	}
 	s.net.Run(step)
@@ -160,19 +162,21 @@ func (s *study) announce(t *torrent) {
 	})
 }
 
-func (s *study) search() {
+func (s *study) search() error {
 	t := s.torrent[s.rng.IntN(len(s.torrent))]
-	who := s.someone()
-	if !t.ready || who == t.owner {
-		return
+	who, owner := s.someone(), t.owner
+	if !t.ready || who == owner {
+		return nil
 	}
-	owner := t.owner
 	l := &Lookup{Target: t.infohash, Method: wire.GetPeers}
 	kind := &s.result.Plain
 	if s.super != nil {
-		l.Watch = Contact{s.super.Node.ID(), s.super.Addr}
-		if s.asked++; s.asked%2 == 0 {
+		l.Watch = Contact{s.super.ID(), s.super.Addr}
+		switch s.asked++; s.asked % 3 {
+		case 1:
 			kind, l.First = &s.result.Told, []Contact{l.Watch}
+		case 2:
+			return s.searchOwn(t)
 		}
 	}
 	l.Done = func(l *Lookup) {
@@ -181,6 +185,28 @@ func (s *study) search() {
 		}
 	}
 	who.Start(l)
+	return nil
+}
+
+// searchOwn is a search by the supernode. What it finds is entered into a Lookup, to be counted like one.
+func (s *study) searchOwn(t *torrent) error {
+	owner, started := t.owner, s.net.Now()
+	var l Lookup
+	return s.super.Search(dht.Search{
+		Method: wire.GetPeers, Target: t.infohash, Want: wire.Want4,
+		Peer: func(peer netip.AddrPort) {
+			if len(l.Peers) == 0 {
+				l.FirstPeer = time.Duration(s.net.Now() - started)
+			}
+			l.Peers = append(l.Peers, peer)
+		},
+		Done: func(r dht.Result) {
+			l.Hops, l.Asked = r.Hops, r.Asked
+			if owner.Alive() {
+				s.result.Own.count(&l, owner.Addr)
+			}
+		},
+	})
 }
 
 func (k *Searches) count(l *Lookup, wanted netip.AddrPort) {
@@ -198,7 +224,7 @@ func (k *Searches) count(l *Lookup, wanted netip.AddrPort) {
 
 func (s *study) report() Result {
 	r := &s.result
-	for _, k := range []*Searches{&r.Plain, &r.Told} {
+	for _, k := range []*Searches{&r.Plain, &r.Told, &r.Own} {
 		slices.Sort(k.Hops)
 		slices.Sort(k.First)
 	}

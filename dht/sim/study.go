@@ -37,17 +37,19 @@ type Study struct {
 }
 
 // Result is what a study found. A search counts if the torrent's announcer had completed an announce before it began and
-// was still on the network when it ended. It is Plain, or, every other one if there is a supernode, Told: the
-// client asks the supernode besides the nodes of its own table.
+// was still on the network when it ended. There are three kinds, in turn if there is a supernode: Plain, by a client;
+// Told, by a client that asks the supernode besides the nodes of its own table; and Own, by the supernode, whose hops
+// are those to the nearest node and not to the first peer.
 type Result struct {
-	Plain, Told Searches
-	Announces   int     // completed
-	Stored      float64 // nodes that confirmed an announce, mean
-	Contacts    float64 // nodes in a client's table at the end, mean
-	Super       dht.Counts
-	Joined      int // clients, replacements included
-	Sent        int // datagrams
-	Trace       uint64
+	Plain, Told, Own Searches
+
+	Announces int     // completed
+	Stored    float64 // nodes that confirmed an announce, mean
+	Contacts  float64 // nodes in a client's table at the end, mean
+	Super     dht.Counts
+	Joined    int // clients, replacements included
+	Sent      int // datagrams
+	Trace     uint64
 }
 
 // Searches is what became of a kind of searches. The slices are sorted and hold one entry for each that found a

@@ -11,7 +11,7 @@ import (
 // small is a study that takes seconds; docs/simulation.md tells of a large one.
 var small = Study{
 	Network: Config{Seed: 1, Delay: 15 * time.Millisecond, Jitter: 100 * time.Millisecond, Tail: 30 * time.Millisecond, Loss: 0.05},
-	Clients: 2000, Churn: 0.3, NAT: 0.3, Torrents: 200, Searches: 2,
+	Clients: 1500, Churn: 0.3, NAT: 0.3, Torrents: 200, Searches: 2,
 	WarmUp: 20 * time.Minute, Duration: 20 * time.Minute,
 	Supernode: &dht.Config{MaxNodes: 10_000, MaxPeers: 10_000},
 }
@@ -21,8 +21,8 @@ var small = Study{
 func TestStudy(t *testing.T) {
 	r, err := small.Run()
 	require.NoError(t, err)
-	for name, k := range map[string]*Searches{"plain": &r.Plain, "told": &r.Told} {
-		require.Greater(t, k.Count, 1000, name)
+	for name, k := range map[string]*Searches{"plain": &r.Plain, "told": &r.Told, "own": &r.Own} {
+		require.Greater(t, k.Count, 500, name)
 		require.GreaterOrEqual(t, k.Rate(), 0.99, name)
 	}
 	require.Greater(t, r.Stored, 6.0, "nodes that store an announce")
@@ -30,9 +30,7 @@ func TestStudy(t *testing.T) {
 	require.Greater(t, r.Told.Met, r.Told.Count*8/10)
 	require.Less(t, r.Plain.Met, r.Plain.Count/2)
 	require.Less(t, mean(r.Told.Hops), mean(r.Plain.Hops))
-	require.Less(t, Quantile(r.Told.First, 0.9), Quantile(r.Plain.First, 0.9))
-	t.Logf("%d + %d searches, %.2f hops, with the supernode %.2f; it knows %d nodes", r.Plain.Count, r.Told.Count,
-		mean(r.Plain.Hops), mean(r.Told.Hops), r.Super.Nodes4)
+	t.Logf("%.2f hops, with the supernode %.2f; it knows %d nodes", mean(r.Plain.Hops), mean(r.Told.Hops), r.Super.Nodes4)
 }
 
 func mean(hops []int) float64 {

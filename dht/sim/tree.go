@@ -130,15 +130,15 @@ func (t *tree) failed(id *wire.ID, addr compact) {
 	}
 }
 
-// nearest collects the K contacts closest to target that have not failed, closest first, without the one at an
+// nearby holds the K contacts closest to target that have not failed, closest first, without the one at an
 // address. They are valid until the tree changes.
-type nearest struct {
+type nearby struct {
 	n        int
 	distance [dht.K]uint64
 	contact  [dht.K]*contact
 }
 
-func (t *tree) nearest(found *nearest, target *wire.ID, without compact) {
+func (t *tree) nearest(found *nearby, target *wire.ID, without compact) {
 	// Closest are those that share more bits with the target than the client does, then those that share as many, as
 	// all behind that bucket do, then ever fewer.
 	found.n = 0
@@ -155,7 +155,7 @@ func (t *tree) nearest(found *nearest, target *wire.ID, without compact) {
 	}
 }
 
-func (f *nearest) collect(bucket []contact, target *wire.ID, without compact) {
+func (f *nearby) collect(bucket []contact, target *wire.ID, without compact) {
 	for i := range bucket {
 		c := &bucket[i]
 		d := high(&c.id) ^ high(target)

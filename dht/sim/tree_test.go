@@ -80,7 +80,7 @@ func TestTreeNearest(t *testing.T) {
 			return 1
 		})
 		want = want[:min(dht.K, len(want))]
-		var found nearest
+		var found nearby
 		tr.nearest(&found, &target, asker)
 		require.Equal(t, len(want), found.n)
 		for i := range want {

@@ -94,6 +94,7 @@ func arm(out io.Writer, s sim.Study, name string) error {
 	row(out, "by a client", &r.Plain)
 	if s.Supernode != nil {
 		row(out, "asking the supernode", &r.Told)
+		row(out, "by the supernode", &r.Own)
 	}
 	return nil
 }
