@@ -20,8 +20,9 @@ func (n *Node) accept(now Instant, src netip.AddrPort, m *wire.Message) Outcome 
 	if !ok {
 		return Outcome{Verdict: DropUnsolicited}
 	}
+	n.answered(now, &q)
 	if m.Kind != wire.Response || m.ID == nil {
-		n.unanswered(now, &q)
+		n.refused(now, &q)
 		return Outcome{Verdict: Accepted}
 	}
 	if id := wire.ID(m.ID); id != *n.idFor(q.family) {
@@ -29,52 +30,61 @@ func (n *Node) accept(now Instant, src netip.AddrPort, m *wire.Message) Outcome 
 	} else {
 		n.tables[q.family].forget(addr) // ourselves, or somebody who took our id for another
 	}
-	if q.asked == askNodes {
-		nodes := m.Nodes
-		if q.family == v6 {
-			nodes = m.Nodes6
-		}
-		n.learn(now, q.family, nodes)
+	switch q.asked {
+	case askNodes:
+		n.learn(now, q.family, nodesOf(m, q.family))
+	case askMore:
+		n.growth[q.family].learned(now, n.learn(now, q.family, nodesOf(m, q.family)))
+	case askLookup:
+		n.lookupAnswered(now, &q, m)
+	case askDeposit:
+		n.depositAnswered(now, &q, true)
 	}
+	n.upkeep.wakeBy(n.nextGrow(q.family))
 	return Outcome{Verdict: Accepted}
 }
 
-// unanswered counts a failure of the node that q went to, and asks it again at once if it has one more chance.
-func (n *Node) unanswered(now Instant, q *query) {
-	if n.tables[q.family].failed(q.addr[:addrSize[q.family]]) {
-		n.probes.check.push(target{addr: q.addr, family: q.family})
-		n.upkeep.wakeBy(now)
+func nodesOf(m *wire.Message, f family) []byte {
+	if f == v6 {
+		return m.Nodes6
 	}
+	return m.Nodes
 }
 
-// learn considers nodes that another node named, of the family it was asked for.
-func (n *Node) learn(now Instant, f family, nodes []byte) {
+// learn considers nodes that another node named, of the family it was asked for, and returns how many of them are
+// news.
+func (n *Node) learn(now Instant, f family, nodes []byte) (news int) {
 	taken := 0
 	for id, addr := range wire.NodeList(nodes, nodeSize[f]) {
 		if taken == learn {
-			return
+			break
 		}
 		taken++
-		if id != *n.idFor(f) && n.reach.allows(addr) {
-			n.consider(now, addr)
+		if id != *n.idFor(f) && n.reach.allows(addr) && n.consider(now, addr) {
+			news++
 		}
 	}
+	return news
 }
 
 // consider queues a verifying ping to an address that may be a node's, unless it is one we have, or there is no
-// place for it.
-func (n *Node) consider(now Instant, addr netip.AddrPort) {
+// place for it. It reports whether it did.
+func (n *Node) consider(now Instant, addr netip.AddrPort) bool {
 	f := familyOf(addr.Addr())
 	table := n.tables[f]
 	if n.probes.verify.room() == 0 || table.count >= table.limit {
-		return // decided before the table is touched: under load this is the usual case
+		return false // decided before the table is touched: under load this is the usual case
 	}
 	var c compactAddr
 	t := targetAt(f, wire.AppendAddr(c[:0], addr))
 	if _, found, ofHost := table.find(t.addr[:addrSize[f]]); found || ofHost >= hostLimit[f] {
-		return
+		return false
 	}
-	if n.probes.consider(now, table.host(t.addr[:]), t) && n.probes.verify.n == 1 {
+	if !n.probes.consider(now, table.host(t.addr[:]), t) {
+		return false
+	}
+	if n.probes.verify.n == 1 {
 		n.upkeep.wakeBy(now)
 	}
+	return true
 }

@@ -87,6 +87,9 @@ type Node struct {
 	probes  probes
 	seeds   [families]seeds
 	upkeep  upkeep
+	lookups lookups
+	growth  [families]growth
+	heard   [families]heard
 
 	// Scratch space for one reply, so that the packet path needs no memory of its own.
 	scratch struct {
@@ -144,6 +147,10 @@ func New(c Config) (*Node, error) {
 	n.pending.init(c.MaxNodes)
 	n.probes.init(c.MaxNodes, newHashKey(n.rng), c.Start)
 	n.upkeep.init(c.Start)
+	n.lookups.init(len(n.pending.order), c.Start)
+	for f := range families {
+		n.growth[f].init(c.Start)
+	}
 	return n, nil
 }
 

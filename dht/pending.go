@@ -20,14 +20,18 @@ type query struct {
 	inUse  bool
 	family family
 	asked  purpose
+	lookup uint16 // slot of the lookup it was sent for
 }
 
 // purpose is why a query was sent, which decides what its answer is good for.
 type purpose uint8
 
 const (
-	askAlive purpose = iota // ping: is this node there (still)?
-	askNodes                // find_node: that, and whom does it know?
+	askAlive   purpose = iota // ping: is this node there (still)?
+	askNodes                  // find_node: that, and whom does it know?
+	askMore                   // find_node: to fill the table
+	askLookup                 // of a lookup, in search of its target
+	askDeposit                // of a lookup: announce_peer or put
 )
 
 // compactAddr holds a compact address of either family at its front.

@@ -60,13 +60,19 @@ func (n *Node) Poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok 
 	n.giveUp(now)
 	n.scheduleChecks(now)
 	if n.pending.room() {
+		if out, to, ok := n.pollLookups(now, dst); ok {
+			return out, to, true
+		}
+		if n.startOwn(now) {
+			return n.Poll(now, dst)
+		}
 		if t, ok := n.probes.next(now); ok {
 			out, to = n.ask(now, dst, t)
 			return out, to, true
 		}
 		for f := range family(families) {
-			if t, ok := n.nextSeed(now, f); ok {
-				out, to = n.askFor(now, dst, t, askNodes, *n.idFor(f))
+			if t, target, ok := n.grow(now, f); ok {
+				out, to = n.askFor(now, dst, t, askMore, target)
 				return out, to, true
 			}
 		}
@@ -93,10 +99,9 @@ func (n *Node) nextWork(now Instant) Instant {
 	if n.probes.waiting() {
 		return now
 	}
+	next = min(next, n.nextLookup())
 	for f := range family(families) {
-		if s := &n.seeds[f]; len(s.addrs) > 0 {
-			next = min(next, s.round)
-		}
+		next = min(next, n.nextBootstrap(f), n.nextRefresh(f), n.nextGrow(f))
 		if t, hand := n.tables[f], &n.upkeep.hands[f]; t.count > 0 {
 			next = min(next, hand.when(t.emptyFrom(hand.position)+1, len(t.heads), checkPeriod))
 		}
@@ -164,13 +169,21 @@ func (n *Node) ask(now Instant, dst []byte, t target) ([]byte, netip.AddrPort) {
 
 // askFor appends a query to t behind dst and enters it among the pending.
 func (n *Node) askFor(now Instant, dst []byte, t target, asked purpose, find wire.ID) ([]byte, netip.AddrPort) {
-	var tid [4]byte
-	q := query{addr: t.addr, family: t.family, asked: asked}
-	binary.BigEndian.PutUint32(tid[:], n.pending.add(n.rng, now, q))
-	m := wire.Message{Kind: wire.Query, Method: wire.Ping, T: tid[:], Version: n.version[:], ID: n.idFor(t.family)[:]}
-	if asked == askNodes {
+	m := wire.Message{Method: wire.Ping}
+	if asked != askAlive {
 		m.Method, m.Target = wire.FindNode, find[:]
 		m.Want = wire.Want4 << t.family
 	}
-	return m.Append(dst), wire.Addr(t.addr[:addrSize[t.family]])
+	out, to, _ := n.send(now, dst, query{addr: t.addr, family: t.family, asked: asked}, &m)
+	return out, to
+}
+
+// send completes the query m, appends it behind dst, and enters q among the pending, of which there must be room for
+// one more.
+func (n *Node) send(now Instant, dst []byte, q query, m *wire.Message) (out []byte, to netip.AddrPort, tid uint32) {
+	tid = n.pending.add(n.rng, now, q)
+	var t [4]byte
+	binary.BigEndian.PutUint32(t[:], tid)
+	m.Kind, m.T, m.Version, m.ID = wire.Query, t[:], n.version[:], n.idFor(q.family)[:]
+	return m.Append(dst), wire.Addr(q.addr[:addrSize[q.family]]), tid
 }

@@ -42,17 +42,28 @@ func TestChecksAreEven(t *testing.T) {
 	for _, start := range starts {
 		const nodes = 4500 // five a second
 		n := crowd(t, nodes, start)
+		n.tables[v4].limit = nodes // it is full: nobody is asked for more
 		queries := runAnswered(t, n, start, start+4*checkPeriod)
 		require.Equal(t, nodes, n.tables[v4].count)
 		perMinute, last := make([]int, 60), map[netip.AddrPort]Instant{}
+		met := map[netip.AddrPort]bool{} // in the refreshes, which spare them a ping
 		for _, q := range queries {
+			if q.m.Method != wire.Ping {
+				met[q.to] = true
+			}
+		}
+		require.Less(t, len(met), 4*3*K)
+		for _, q := range queries {
+			if met[q.to] {
+				continue
+			}
 			perMinute[(q.at-start)/Instant(time.Minute)]++
 			if before, again := last[q.to]; again {
 				require.InDelta(t, float64(checkPeriod), float64(q.at-before), float64(time.Second), "from one ping of %v to the next", q.to)
 			}
 			last[q.to] = q.at
 		}
-		require.Len(t, last, nodes, "some are never pinged")
+		require.Len(t, last, nodes-len(met), "some are never pinged")
 		for minute, count := range perMinute[2:] { // those pinged first were seen at the start
 			require.InDelta(t, nodes/15, count, nodes/15/4, "pings in minute %d", minute+2)
 		}
@@ -63,13 +74,16 @@ func TestChecksAreEven(t *testing.T) {
 func TestChecksAfterStall(t *testing.T) {
 	for _, stall := range []time.Duration{time.Minute, 10 * time.Minute, 24 * time.Hour} {
 		n := crowd(t, 10_000, 0)
+		n.tables[v4].limit = 10_000
 		before := runAnswered(t, n, 0, checkPeriod)
 		wakes := checkPeriod.Add(stall)
 		after := runAnswered(t, n, wakes, wakes+checkPeriod)
 		asked, perSecond := map[netip.AddrPort]bool{}, map[Instant]int{}
 		for _, q := range after {
 			asked[q.to] = true
-			perSecond[(q.at-wakes)/Instant(time.Second)]++
+			if q.m.Method == wire.Ping {
+				perSecond[(q.at-wakes)/Instant(time.Second)]++
+			}
 		}
 		for _, count := range perSecond {
 			require.LessOrEqual(t, count, minCheckRate*5/4, "pings in one second after %v", stall)
@@ -86,22 +100,40 @@ func TestChecksAfterStall(t *testing.T) {
 	}
 }
 
-// TestDeadNodesLeave lets everyone fall silent: after one period and two timeouts the table is empty.
+// TestDeadNodesLeave lets two thirds fall silent: after one period and two timeouts the others are gone.
 func TestDeadNodesLeave(t *testing.T) {
 	for _, start := range starts {
 		n := crowd(t, 3000, start)
+		n.tables[v4].limit = 1 // nobody is asked for more, whoever leaves
 		runAnswered(t, n, start, start+checkPeriod)
-		dead := start + checkPeriod
-		queries := run(t, n, dead, dead+checkPeriod+Instant(freshSeconds)*Instant(time.Second)+Instant(15*time.Second))
-		require.Zero(t, n.tables[v4].count)
+		alive := func(a netip.AddrPort) bool { return a.Addr().As4()[2]%3 == 0 }
 		asked := map[netip.AddrPort][]Instant{}
-		for _, q := range queries {
-			asked[q.to] = append(asked[q.to], q.at)
+		dead := start + checkPeriod
+		end := dead + checkPeriod + Instant(freshSeconds)*Instant(time.Second) + Instant(30*time.Second)
+		for now := dead; now < end; now = n.NextWake() {
+			for _, q := range drain(t, n, now) {
+				if alive(q.to) {
+					at, _, _ := n.tables[v4].find(compact(q.to))
+					answer(n, now, q, wire.ID(n.tables[v4].blob(at)), wire.Message{})
+				} else {
+					asked[q.to] = append(asked[q.to], q.at)
+				}
+			}
 		}
-		for to, at := range asked {
-			require.Len(t, at, maxFails, "queries to %v", to)
-			require.InDelta(t, float64(queryTimeout), float64(at[1]-at[0]), float64(10*tick))
+		living := 0
+		for i := range 3000 {
+			if alive(addr4(i)) {
+				living++
+			}
 		}
+		require.InDelta(t, living, n.tables[v4].count, 20, "a few are forgiven when nobody answers for long")
+		other := 0
+		for _, at := range asked {
+			if len(at) != maxFails || at[1]-at[0] > Instant(time.Minute) { // by a refresh as well, or forgiven
+				other++
+			}
+		}
+		require.Less(t, other, 60, "of 2000, not asked twice in a row")
 	}
 }
 
@@ -152,7 +184,7 @@ func TestOneVictim(t *testing.T) {
 // TestLearn takes nodes from an answer: few, of the asked family, in reach, and not itself.
 func TestLearn(t *testing.T) {
 	n := newNode(t, Config{})
-	n.Bootstrap(0, addr4(1))
+	n.Handle(0, addr4(1), encodeQuery(wire.Message{Method: wire.Ping}), nil)
 	q := drain(t, n, 0)
 	require.Len(t, q, 1)
 	require.Equal(t, wire.Want4, q[0].m.Want)
@@ -265,7 +297,7 @@ func TestBootstrapBackOff(t *testing.T) {
 // TestIdleNodeRests counts how often a quiet node wants to be called.
 func TestIdleNodeRests(t *testing.T) {
 	for _, c := range []struct{ nodes, perHour int }{
-		{0, 60}, {10, 60 + 10*4*4}, {15_000, 100 * 3600},
+		{0, 60}, {10, 60 + 10*4*4 + 4*4*K + 120}, {15_000, 100 * 3600}, // pings, refreshes, growth in vain
 	} {
 		n := newNode(t, Config{MaxNodes: 1_000_000})
 		if c.nodes > 0 {
@@ -283,9 +315,10 @@ func TestIdleNodeRests(t *testing.T) {
 	}
 }
 
-// world runs one node among others that answer after a while, if at all. It returns what the node sent to whom and when.
-// With impatience zero the node is polled when it says so, else at every such step whether it wants it or not.
-func world(t *testing.T, impatience time.Duration) map[netip.AddrPort][]Instant {
+// TestNextWakeIsNeverLate runs one node among others that answer after a while, if at all, and polls it all the time:
+// it must have nothing to send before the time it says.
+func TestNextWakeIsNeverLate(t *testing.T) {
+	const impatience = 5 * time.Millisecond
 	const roundTrip = 40 * time.Millisecond
 	n := newNode(t, Config{MaxNodes: 300, MaxPeers: 50})
 	n.Bootstrap(0, addr4(0), addr6(0), addr4(1))
@@ -301,8 +334,8 @@ func world(t *testing.T, impatience time.Duration) map[netip.AddrPort][]Instant 
 		m := wire.Message{Method: wire.GetPeers, InfoHash: ptr(filledID('h'))[:]}
 		arrivals = append(arrivals, arrival{Instant(rng.Int64N(int64(time.Hour))), src, encodeQuery(m)})
 	}
-	sent := map[netip.AddrPort][]Instant{}
-	now, polled := Instant(0), Instant(0)
+	sent := map[netip.AddrPort]int{}
+	now := Instant(0)
 	for end := Instant(90 * time.Minute); now < end; {
 		slices.SortStableFunc(arrivals, func(a, b arrival) int { return int(a.at - b.at) })
 		for len(arrivals) > 0 && arrivals[0].at <= now {
@@ -310,11 +343,11 @@ func world(t *testing.T, impatience time.Duration) map[netip.AddrPort][]Instant 
 			arrivals = arrivals[1:]
 			n.Handle(now, a.src, a.in, nil)
 		}
-		if impatience > 0 {
-			n.upkeep.wake, polled = now, now
-		}
+		promised := n.upkeep.wake
+		n.upkeep.wake = now
 		for _, q := range drain(t, n, now) {
-			sent[q.to] = append(sent[q.to], now)
+			require.LessOrEqual(t, promised, now.Add(2*tick), "%v to %v is sent before its time", q.m.Method, q.to)
+			sent[q.to]++
 			host := q.to.Addr().As16()
 			alive := host[14]%3 != 0 && (host[14]%3 == 1 || now < Instant(30*time.Minute)) // a third dies half-way
 			if q.to.Addr().Is6() {
@@ -326,30 +359,14 @@ func world(t *testing.T, impatience time.Duration) map[netip.AddrPort][]Instant 
 				arrivals = append(arrivals, arrival{now.Add(roundTrip), q.to, r.Append(nil)})
 			}
 		}
-		next := n.NextWake()
-		if impatience > 0 {
-			next = polled.Add(impatience)
-		}
+		next := now.Add(impatience)
 		for _, a := range arrivals {
 			next = min(next, a.at)
 		}
 		now = next
 	}
 	require.Greater(t, n.Counts().Nodes4, 50)
-	return sent
-}
-
-// TestNextWakeIsNeverLate compares a node that is polled when it says so with one that is polled all the time.
-func TestNextWakeIsNeverLate(t *testing.T) {
-	patient, impatient := world(t, 0), world(t, 5*time.Millisecond)
-	require.Greater(t, len(impatient), 200)
-	require.Len(t, patient, len(impatient))
-	for to, at := range impatient {
-		require.Len(t, patient[to], len(at), "queries to %v", to)
-		for i := range at {
-			require.InDelta(t, float64(at[i]), float64(patient[to][i]), float64(100*time.Millisecond), "query %d to %v", i, to)
-		}
-	}
+	require.Greater(t, len(sent), 200)
 }
 
 // TestNoRoomForQueries fills the pending queries: the node waits for the oldest, and then goes on.

@@ -12,11 +12,14 @@ const (
 	// many are owed and must not leave at once.
 	minCheckRate = 100 // a second
 
-	probeQueue = 1024
+	// minProbeQueue and maxProbeQueue bound the addresses that wait for a query; a table of a thousand nodes or more
+	// has the most. The least is room for two full buckets.
+	minProbeQueue = 2 * bucketNodes
+	maxProbeQueue = 1 << 10
 
 	// minRemembered and maxRemembered bound how many hosts lately considered for a ping are told apart, and
 	// considerAgain is how long one of them is left in peace.
-	minRemembered = 1 << 10
+	minRemembered = 1 << 8
 	maxRemembered = 1 << 15
 	considerAgain = 10 * time.Minute
 )
@@ -29,10 +32,12 @@ type target struct {
 
 // targets is a bounded queue.
 type targets struct {
-	ring [probeQueue]target
+	ring []target
 	head int
 	n    int
 }
+
+func (q *targets) init(size int) { q.ring = make([]target, size) }
 
 func (q *targets) room() int { return len(q.ring) - q.n }
 
@@ -85,6 +90,9 @@ type probes struct {
 }
 
 func (p *probes) init(maxNodes int, key hashKey, now Instant) {
+	queue := min(max(maxNodes, minProbeQueue), maxProbeQueue)
+	p.verify.init(queue)
+	p.check.init(queue)
 	remembered := minRemembered
 	for remembered < min(maxNodes, maxRemembered) {
 		remembered *= 2

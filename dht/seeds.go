@@ -12,47 +12,65 @@ const (
 	seedRetryMax = 5 * time.Minute
 )
 
-// seeds are the addresses of one family to ask while its table is (almost) empty, in rounds.
+// seeds are the addresses of one family to ask while its table is (almost) empty, in rounds: in each, the node looks
+// up its own id with their help, which also makes it known to those nearest to it.
 type seeds struct {
-	addrs []netip.AddrPort
-	next  int           // position in the current round
-	round Instant       // when the current round began, or the next one will
-	retry time.Duration // from this round to the next
+	addrs   []netip.AddrPort
+	round   Instant       // when the next round begins
+	retry   time.Duration // from that round to the next
+	running bool          // the look-up of the last round
 }
 
-// Bootstrap gives the node addresses to ask for nodes whenever it knows fewer than K of that address's family:
-// at once, then at growing intervals. It replaces the addresses of an earlier call. The slice is copied.
+// maxSeeds bounds the bootstrap addresses of a family.
+const maxSeeds = 32
+
+// Bootstrap gives the node addresses to ask for nodes whenever it knows fewer than K of that address's family, or
+// those it knows have all fallen silent: at once, then at growing intervals. It replaces the addresses of an earlier
+// call. The slice is copied; of each family the first 32 are used.
 func (n *Node) Bootstrap(now Instant, addrs ...netip.AddrPort) {
 	for f := range n.seeds {
 		n.seeds[f] = seeds{round: now, retry: seedRetryMin}
 	}
 	for _, a := range addrs {
 		a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) // resolvers return IPv4 in both forms
-		s := &n.seeds[familyOf(a.Addr())]
-		s.addrs = append(s.addrs, a)
+		if s := &n.seeds[familyOf(a.Addr())]; len(s.addrs) < maxSeeds {
+			s.addrs = append(s.addrs, a)
+		}
 	}
 	n.upkeep.wakeBy(now)
 }
 
-// nextSeed is the next bootstrap address of the family's current round, while its table needs nodes.
-func (n *Node) nextSeed(now Instant, f family) (target, bool) {
+// needsSeeds says whether the table of a family is not enough to find others with.
+func (n *Node) needsSeeds(f family) bool {
+	return len(n.seeds[f].addrs) > 0 && (n.tables[f].count < K || n.heard[f].silent >= deaf)
+}
+
+// bootstrap begins a round, if it is time. It reports whether it did.
+func (n *Node) bootstrap(now Instant, f family) bool {
+	if now < n.nextBootstrap(f) {
+		return false
+	}
 	s := &n.seeds[f]
-	if len(s.addrs) == 0 || now < s.round {
-		return target{}, false
+	if !n.needsSeeds(f) {
+		s.round, s.retry = now.Add(seedRetryMin), seedRetryMin
+		return false
 	}
-	for n.tables[f].count < K && s.next < len(s.addrs) {
-		addr := s.addrs[s.next]
-		s.next++
-		if n.reach.allows(addr) {
-			var c compactAddr
-			return targetAt(f, wire.AppendAddr(c[:0], addr)), true
-		}
-	}
-	if s.next == 0 { // nobody had to be asked
-		s.retry = seedRetryMin
-	}
-	s.next = 0
+	s.running = n.findSelf(now, f, func(Result) { n.seeds[f].running = false })
 	s.round = now.Add(s.retry)
 	s.retry = min(2*s.retry, seedRetryMax)
-	return target{}, false
+	return s.running
+}
+
+// nextBootstrap is when the next round begins.
+func (n *Node) nextBootstrap(f family) Instant {
+	if s := &n.seeds[f]; len(s.addrs) > 0 && !s.running {
+		return s.round
+	}
+	return forever // the end of the look-up wakes the node
+}
+
+// findSelf looks up the node's own id in a family. It reports whether there was a free slot to do so.
+func (n *Node) findSelf(now Instant, f family, done func(Result)) bool {
+	s := Search{Method: wire.FindNode, Target: *n.idFor(f), Want: wire.Want4 << f, Done: done}
+	return n.search(now, s, len(n.lookups.slots)) == nil
 }

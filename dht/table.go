@@ -28,6 +28,7 @@ const (
 	maxFails = 2
 
 	chunkBlocks = 1024 // blocks allocated at a time, at most
+	firstBlocks = 16   // and at first: a small node is a small thing
 )
 
 // table is the routing table of one address family: verified nodes only, found by nearness to any target.
@@ -332,10 +333,16 @@ func (t *table) allocate() uint32 {
 		*t.block(b) = blockMeta{}
 		return b
 	}
-	if t.blocks%chunkBlocks == 0 {
-		blocks := int(min(chunkBlocks, t.maxBlocks-t.blocks))
-		t.meta = append(t.meta, make([]blockMeta, blocks))
-		t.blobs = append(t.blobs, make([]byte, blocks*blockNodes*t.blobSize))
+	switch size := min(t.blocks, chunkBlocks); {
+	case t.blocks%chunkBlocks == 0:
+		size = min(max(size, firstBlocks), t.maxBlocks-t.blocks)
+		t.meta = append(t.meta, make([]blockMeta, size))
+		t.blobs = append(t.blobs, make([]byte, int(size)*blockNodes*t.blobSize))
+	case t.blocks == uint32(len(t.meta[0])): // the first chunk is full, but not of full size
+		size = min(2*size, chunkBlocks, t.maxBlocks)
+		t.meta[0] = append(make([]blockMeta, 0, size), t.meta[0]...)[:size]
+		blobs := int(size) * blockNodes * t.blobSize
+		t.blobs[0] = append(make([]byte, 0, blobs), t.blobs[0]...)[:blobs]
 	}
 	t.blocks++
 	return t.blocks - 1

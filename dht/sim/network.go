@@ -3,21 +3,22 @@ package sim
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"math/bits"
 	"math/rand/v2"
 	"net/netip"
 	"time"
 
 	"supernode/dht"
+	"supernode/dht/wire"
 )
-
-// natTimeout is how long a NAT lets an address in after something was sent to it (RFC 4787: two minutes at least).
-const natTimeout = 2 * time.Minute
 
 // Config says how the network treats datagrams. The zero value delivers all of them at once.
 type Config struct {
 	Seed   uint64
 	Delay  time.Duration // one way, at least
 	Jitter time.Duration // added to the delay, at random up to this
+	Tail   time.Duration // added to both, at random, of an exponential distribution with this mean
 	Loss   float64       // share of the datagrams that never arrive, 0 to 1
 }
 
@@ -28,13 +29,15 @@ type Network struct {
 	rng    *rand.Rand
 	events queue
 	hosts  map[netip.AddrPort]*Host
-	buf    []byte   // what a node is writing
-	spare  [][]byte // payloads to use again
+	buf    []byte                      // what a node is writing
+	spare  [][]byte                    // payloads to use again
+	addrs  [2 * wire.CompactAddr6]byte // being taken into the trace
 
 	// Tap, if not nil, sees every datagram when it is sent. The payload is valid during the call only.
 	Tap func(now dht.Instant, from, to netip.AddrPort, payload []byte)
 
-	Sent, Delivered int // datagrams; the difference was lost, kept out, undeliverable, or is under way
+	Sent, Delivered int    // datagrams; the difference was lost, kept out, undeliverable, or is under way
+	Trace           uint64 // fingerprint of all datagrams sent, their order and their times
 }
 
 // New makes a network without hosts, at time zero.
@@ -57,16 +60,6 @@ func Addr6(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 0x03, 0, byte(i >> 16), byte(i >> 8), byte(i), 15: 1}), 6881)
 }
 
-// Host is an address with a node behind it.
-type Host struct {
-	Node *dht.Node
-	Addr netip.AddrPort
-
-	network *Network
-	wake    dht.Instant // of the one wake event that counts
-	nat     map[netip.AddrPort]dht.Instant
-}
-
 // Join puts a node on the network. Seed and Start of c are set by the network.
 func (n *Network) Join(addr netip.AddrPort, c dht.Config) (*Host, error) {
 	if n.hosts[addr] != nil {
@@ -80,23 +73,26 @@ func (n *Network) Join(addr netip.AddrPort, c dht.Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("join %v: %w", addr, err)
 	}
-	h := &Host{Node: node, Addr: addr, network: n}
-	n.hosts[addr] = h
-	h.plan()
-	return h, nil
+	return n.add(&Host{Node: node, Addr: addr, doors: node}), nil
 }
 
-// BehindNAT puts a NAT in front of the host that lets in only addresses and ports which the host has lately sent
-// something to.
-func (h *Host) BehindNAT() { h.nat = map[netip.AddrPort]dht.Instant{} }
+// JoinClient puts an ordinary client on the network, at an IPv4 address. A seed of its own makes it unlike others.
+func (n *Network) JoinClient(addr netip.AddrPort) (*Host, error) {
+	if n.hosts[addr] != nil {
+		return nil, fmt.Errorf("join %v: the address is taken", addr)
+	}
+	if !addr.Addr().Is4() {
+		return nil, fmt.Errorf("join %v: clients speak IPv4 only", addr)
+	}
+	c := newClient(n.now, rand.NewPCG(n.rng.Uint64(), n.rng.Uint64()))
+	return n.add(&Host{Client: c, Addr: addr, doors: c}), nil
+}
 
-// Leave takes the host off the network without a word.
-func (h *Host) Leave() { delete(h.network.hosts, h.Addr) }
-
-// Bootstrap gives the host's node addresses to ask.
-func (h *Host) Bootstrap(addrs ...netip.AddrPort) {
-	h.Node.Bootstrap(h.network.now, addrs...)
-	h.speak()
+func (n *Network) add(h *Host) *Host {
+	h.network, h.planned = n, never
+	n.hosts[h.Addr] = h
+	h.plan()
+	return h
 }
 
 // Now is the network's time.
@@ -105,9 +101,9 @@ func (n *Network) Now() dht.Instant { return n.now }
 // Run lets time pass.
 func (n *Network) Run(d time.Duration) {
 	end := n.now.Add(d)
-	for len(n.events.heap) > 0 && n.events.heap[0].at <= end {
-		e := n.events.pop()
-		n.now = e.at
+	for at, ok := n.events.next(); ok && at <= end; at, ok = n.events.next() {
+		var e event
+		n.now, e = n.events.pop()
 		n.happen(&e)
 	}
 	n.now = end
@@ -115,53 +111,27 @@ func (n *Network) Run(d time.Duration) {
 
 func (n *Network) happen(e *event) {
 	h := e.host
-	alive := n.hosts[h.Addr] == h
+	alive := h.Alive()
 	if e.payload == nil {
-		if alive && e.at == h.wake {
+		if alive && n.now >= h.planned { // otherwise there is an earlier one
+			h.planned = never
 			h.speak()
 		}
 		return
 	}
 	if alive && h.admits(n.now, e.src) {
 		n.Delivered++
-		reply, _ := h.Node.Handle(n.now, e.src, e.payload, n.buf[:0])
+		reply, _ := h.doors.Handle(n.now, e.src, e.payload, n.buf[:0])
 		if len(reply) > 0 {
 			n.send(h, e.src, reply)
 		}
-		h.speak()
+		if h.doors.NextWake() <= n.now {
+			h.speak()
+		} else {
+			h.plan()
+		}
 	}
 	n.spare = append(n.spare, e.payload[:0])
-}
-
-// speak sends what the node has to say now, and plans when to ask it again.
-func (h *Host) speak() {
-	n := h.network
-	for {
-		out, to, ok := h.Node.Poll(n.now, n.buf[:0])
-		if !ok {
-			break
-		}
-		n.send(h, to, out)
-	}
-	h.plan()
-}
-
-// plan makes the event of the node's next wake, unless there is one at that time. One made before is then
-// ignored.
-func (h *Host) plan() {
-	if wake := h.Node.NextWake(); wake != h.wake || wake <= h.network.now {
-		h.wake = wake
-		h.network.events.push(event{at: wake, host: h})
-	}
-}
-
-// admits says whether the host's NAT lets a datagram from src in.
-func (h *Host) admits(now dht.Instant, src netip.AddrPort) bool {
-	if h.nat == nil {
-		return true
-	}
-	last, ok := h.nat[src]
-	return ok && now < last.Add(natTimeout)
 }
 
 func (n *Network) send(from *Host, to netip.AddrPort, payload []byte) {
@@ -169,9 +139,8 @@ func (n *Network) send(from *Host, to netip.AddrPort, payload []byte) {
 	if n.Tap != nil {
 		n.Tap(n.now, from.Addr, to, payload)
 	}
-	if from.nat != nil {
-		from.nat[to] = n.now
-	}
+	from.open(n.now, to)
+	n.trace(from.Addr, to, payload)
 	if n.rng.Float64() < n.config.Loss {
 		return
 	}
@@ -179,11 +148,28 @@ func (n *Network) send(from *Host, to netip.AddrPort, payload []byte) {
 	if h == nil {
 		return
 	}
+	n.events.push(n.now.Add(n.delay()), event{host: h, src: from.Addr, payload: append(n.payload(), payload...)})
+}
+
+func (n *Network) delay() time.Duration {
 	delay := n.config.Delay
 	if n.config.Jitter > 0 {
 		delay += time.Duration(n.rng.Int64N(int64(n.config.Jitter)))
 	}
-	n.events.push(event{at: n.now.Add(delay), host: h, src: from.Addr, payload: append(n.payload(), payload...)})
+	if n.config.Tail > 0 {
+		delay += time.Duration(n.rng.ExpFloat64() * float64(n.config.Tail))
+	}
+	return delay
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// trace takes a datagram into the run's fingerprint.
+func (n *Network) trace(from, to netip.AddrPort, payload []byte) {
+	const odd = 0x9e3779b97f4a7c15
+	addrs := wire.AppendAddr(wire.AppendAddr(n.addrs[:0], from), to)
+	sum := crc32.Update(crc32.Checksum(payload, castagnoli), castagnoli, addrs)
+	n.Trace = bits.RotateLeft64((n.Trace^uint64(n.now))*odd, 29) ^ uint64(sum)
 }
 
 // payload is an empty slice that is not nil, with room for most datagrams.

@@ -48,7 +48,7 @@ func names(tb testing.TB, h *Host, target wire.ID) map[netip.AddrPort]wire.ID {
 		Kind: wire.Query, Method: wire.FindNode, T: []byte("look"), ID: make([]byte, 20), Target: target[:],
 		Want: wire.Want4 | wire.Want6, ReadOnly: true,
 	}
-	out, o := h.Node.Handle(h.network.now, Addr4(1<<21), q.Append(nil), nil)
+	out, o := h.doors.Handle(h.network.now, Addr4(1<<21), q.Append(nil), nil)
 	require.Equal(tb, dht.Answered, o.Verdict)
 	var r wire.Message
 	require.NoError(tb, wire.Parse(out, &r))
@@ -64,7 +64,7 @@ func names(tb testing.TB, h *Host, target wire.ID) map[netip.AddrPort]wire.ID {
 
 // knows says whether the host's table holds the other: the one closest to its own id would be itself.
 func knows(tb testing.TB, h, other *Host) bool {
-	_, ok := names(tb, h, other.Node.ID())[other.Addr]
+	_, ok := names(tb, h, other.ID())[other.Addr]
 	return ok
 }
 
@@ -235,18 +235,29 @@ func TestJoin(t *testing.T) {
 func TestQueue(t *testing.T) {
 	var q queue
 	rng := rand.New(rand.NewPCG(1, 2))
-	var last event
-	for range 2000 {
-		q.push(event{at: dht.Instant(rng.IntN(50))})
+	made := map[*Host]entry{} // what each event's host stands for
+	for i := range 2000 {
+		e := entry{at: dht.Instant(rng.IntN(50)), order: uint64(i)}
+		h := new(Host)
+		made[h] = e
+		q.push(e.at, event{host: h})
 		if rng.IntN(4) == 0 {
-			q.pop()
+			at, popped := q.pop()
+			require.Equal(t, made[popped.host].at, at)
+			delete(made, popped.host)
 		}
 	}
+	require.Less(t, len(q.events), 2000, "places are used again")
+	last := entry{at: -1}
 	for len(q.heap) > 0 {
-		e := q.pop()
+		at, popped := q.pop()
+		e := made[popped.host]
+		require.Equal(t, e.at, at)
 		require.True(t, last.before(&e))
+		delete(made, popped.host)
 		last = e
 	}
+	require.Empty(t, made)
 }
 
 // BenchmarkNetwork is a quarter of an hour of 500 hosts that know each other, for each iteration.
