@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"encoding/binary"
 	"hash/crc32"
 	"net/netip"
 
@@ -28,6 +29,12 @@ func SecureID(id wire.ID, addr netip.Addr) wire.ID {
 	id[0], id[1] = byte(prefix>>24), byte(prefix>>16)
 	id[2] = byte(prefix>>8)&0xf8 | id[2]&0x07
 	return id
+}
+
+// secureOK says whether a node at a compact address may have this id.
+func secureOK(id, addr []byte) bool {
+	ip := wire.Addr(addr).Addr()
+	return secureExempt(ip) || (binary.BigEndian.Uint32(id)^securePrefix(ip, id[19]))>>11 == 0
 }
 
 // secureExempt reports whether BEP 42 leaves ids at addr alone. It speaks of IPv4 only; what it says there of
