@@ -34,6 +34,6 @@
 // Everything that grows has a bound set at construction: nodes, peers, outstanding queries, addresses to verify.
 // A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here.
 //
-// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), the "ip" key of
-// BEP 42 and BEP 43 (read-only nodes).
+// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), BEP 42 (the "ip" key, an
+// id that follows from the address others see, preference for nodes whose ids comply) and BEP 43 (read-only nodes).
 package dht

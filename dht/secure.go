@@ -37,6 +37,15 @@ func secureOK(id, addr []byte) bool {
 	return secureExempt(ip) || (binary.BigEndian.Uint32(id)^securePrefix(ip, id[19]))>>11 == 0
 }
 
+// trusts says whether a node with this id at addr may be relied on, which only EnforceSecure denies to any.
+func (n *Node) trusts(id []byte, addr netip.AddrPort) bool {
+	if !n.tables[familyOf(addr.Addr())].onlySecure {
+		return true
+	}
+	var c compactAddr
+	return secureOK(id, wire.AppendAddr(c[:0], addr))
+}
+
 // secureExempt reports whether BEP 42 leaves ids at addr alone. It speaks of IPv4 only; what it says there of
 // loopback and link-local addresses other implementations hold of IPv6 as well.
 func secureExempt(addr netip.Addr) bool {
