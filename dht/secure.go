@@ -68,5 +68,14 @@ func securePrefix(addr netip.Addr, last byte) uint32 {
 		}
 	}
 	b[0] |= last << 5
-	return crc32.Checksum(b, castagnoli)
+	return crc32c(b)
+}
+
+// crc32c is crc32.Checksum with the Castagnoli polynomial, for a few bytes and without moving them to the heap.
+func crc32c(b []byte) uint32 {
+	crc := ^uint32(0)
+	for _, v := range b {
+		crc = castagnoli[byte(crc)^v] ^ crc>>8
+	}
+	return ^crc
 }
