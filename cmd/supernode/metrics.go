@@ -46,6 +46,7 @@ var (
 	descNodes     = desc("nodes", "Verified nodes in the routing table, by address family.", "family")
 	descPeers     = desc("peers", "Stored peers.")
 	descHashes    = desc("infohashes", "Info_hashes with at least one stored peer.")
+	descExternal  = desc("external_address_info", "Always 1; at which address others see the node, once they agree.", "family", "address")
 	descPending   = desc("pending_queries", "Queries of the node's own that wait for an answer.")
 	descCtEntries = desc("conntrack_entries", "Connection tracking entries in the node's network namespace.")
 	descCtLimit   = desc("conntrack_limit", "Connection tracking entries at most, host-wide.")
@@ -98,6 +99,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descPeers, float64(t.counts.Peers))
 	gauge(descHashes, float64(t.counts.Infohashes))
 	gauge(descPending, float64(t.counts.Pending))
+	for f, addr := range t.self.external {
+		if addr.IsValid() {
+			gauge(descExternal, 1, [2]string{"ipv4", "ipv6"}[f], addr.String())
+		}
+	}
 	ch <- batchHistogram(&t)
 	if facts, err := conntrack.Read(); err == nil && facts.Present {
 		gauge(descCtEntries, float64(facts.Count))

@@ -92,10 +92,12 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	me := w.tally.self
 	ended := make(chan error, 1)
 	go func() { ended <- guarded(w.run, log) }()
 	go newBootstrapper(c.bootstrap, w.bootstrap, log).run(ctx)
-	log.Info("ready", "id", hex.EncodeToString(w.nodeID[:]), "id6", hex.EncodeToString(w.nodeID6[:]),
+	go logMoves(ctx, me, w.moved, log)
+	log.Info("ready", "id", hex.EncodeToString(me.id[:]), "id6", hex.EncodeToString(me.id6[:]),
 		"version", versionText(), "http", web.addr())
 	notify("READY=1", log)
 
@@ -159,7 +161,7 @@ func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
 	cfg := dht.Config{
 		Version:  clientVersion,
 		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers,
-		AllowPrivate: c.allowPrivate,
+		AllowPrivate: c.allowPrivate, EnforceSecure: c.enforceBEP42,
 	}
 	if _, err := rand.Read(cfg.Seed[:]); err != nil {
 		return nil, fmt.Errorf("read random seed: %w", err)

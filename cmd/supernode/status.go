@@ -20,8 +20,10 @@ const (
 // status is the answer of /healthz and the content of the page. Totals are since the start.
 type status struct {
 	Status     string   `json:"status"`
-	ID         string   `json:"id"`  // among IPv4 nodes
-	ID6        string   `json:"id6"` // among IPv6 nodes, often the same
+	ID         string   `json:"id"`                      // among IPv4 nodes
+	ID6        string   `json:"id6"`                     // among IPv6 nodes, often the same
+	External4  string   `json:"external_ipv4,omitempty"` // where others see the node, once they agree
+	External6  string   `json:"external_ipv6,omitempty"`
 	Version    string   `json:"version"`
 	Listen     []string `json:"listen"`
 	UptimeS    int64    `json:"uptime_s"`
@@ -46,7 +48,8 @@ func (w *worker) status() status {
 	now := w.clock.now()
 	t, u := w.published.read(), w.transport.Stats()
 	s := status{
-		Status: statusOK, ID: hex.EncodeToString(w.nodeID[:]), ID6: hex.EncodeToString(w.nodeID6[:]), Version: versionText(),
+		Status: statusOK, ID: hex.EncodeToString(t.self.id[:]), ID6: hex.EncodeToString(t.self.id6[:]), Version: versionText(),
+		External4: text(t.self.external[0]), External6: text(t.self.external[1]),
 		UptimeS: int64(time.Duration(now).Seconds()),
 		Nodes4:  t.counts.Nodes4, Nodes6: t.counts.Nodes6,
 		Peers: t.counts.Peers, Infohashes: t.counts.Infohashes,

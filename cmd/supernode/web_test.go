@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -188,12 +189,15 @@ func TestStopWhileHTTPHangs(t *testing.T) {
 // TestTwoIdentities: a host with a public address of each family has an id for each.
 func TestTwoIdentities(t *testing.T) {
 	w := newTestWorker(t, udp.OpenNet)
-	w.nodeID6[0] ^= 0xff
+	w.tally.self.id6[0] ^= 0xff
+	w.tally.self.external = [2]netip.Addr{netip.MustParseAddr("9.9.9.9"), netip.MustParseAddr("2620:fe::fe")}
+	w.published.offer(&w.tally)
 	recorder := httptest.NewRecorder()
 	w.servePage(recorder, nil)
 	requireValidHTML(t, recorder.Body.String())
-	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.nodeID))
-	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.nodeID6))
+	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.tally.self.id))
+	require.Contains(t, recorder.Body.String(), fmt.Sprintf("%x", w.tally.self.id6))
+	require.Contains(t, recorder.Body.String(), "9.9.9.9<br>2620:fe::fe")
 }
 
 // TestStalled: a worker that does not go round its loop is not healthy.

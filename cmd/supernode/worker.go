@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"supernode/dht"
-	"supernode/dht/wire"
 	"supernode/internal/udp"
 )
 
@@ -17,8 +16,7 @@ import (
 type worker struct {
 	transport udp.Transport
 	node      *dht.Node
-	nodeID    wire.ID // among IPv4 nodes
-	nodeID6   wire.ID // among IPv6 nodes
+	moved     chan self // what the node has become
 	clock     clock
 
 	in      *udp.Inbox
@@ -40,7 +38,7 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 		return nil, fmt.Errorf("make node: %w", err)
 	}
 	w := &worker{
-		transport: transport, node: node, nodeID: node.ID(), nodeID6: node.ID6(), clock: clock{time.Now()},
+		transport: transport, node: node, moved: make(chan self, 16), clock: clock{time.Now()},
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		own:     [2]*udp.Outbox{udp.NewOutbox(c.batch), udp.NewOutbox(c.batch)},
 		sockets: [2]int{-1, -1},
@@ -51,6 +49,8 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 			w.sockets[f] = i
 		}
 	}
+	w.tally.self = selfOf(node)
+	w.published.offer(&w.tally)
 	return w, nil
 }
 
@@ -95,6 +95,7 @@ func (w *worker) turn(rest time.Duration) (time.Duration, error) {
 		w.node.Bootstrap(now, *seeds...)
 	}
 	rest = w.speak(now)
+	w.notice()
 	w.tally.counts, w.tally.at = w.node.Counts(), now
 	w.published.offer(&w.tally)
 	return rest, nil
