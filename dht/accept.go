@@ -27,6 +27,7 @@ func (n *Node) accept(now Instant, src netip.AddrPort, m *wire.Message) Outcome 
 	}
 	if id := wire.ID(m.ID); id != *n.idFor(q.family) {
 		n.tables[q.family].answered(&id, addr, now.seconds())
+		n.hear(now, src.Addr(), m.IP)
 	} else {
 		n.tables[q.family].forget(addr) // ourselves, or somebody who took our id for another
 	}
@@ -60,7 +61,7 @@ func (n *Node) learn(now Instant, f family, nodes []byte) (news int) {
 			break
 		}
 		taken++
-		if id != *n.idFor(f) && n.reach.allows(addr) && n.consider(now, addr) {
+		if id != *n.idFor(f) && n.reach.allows(addr) && n.trusts(id[:], addr) && n.consider(now, addr) {
 			news++
 		}
 	}

@@ -2,6 +2,7 @@ package dht
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -39,6 +40,26 @@ func TestHandleDoesNotAllocate(t *testing.T) {
 			n.Handle(0, src4, in, buf)
 			n.Handle(0, src6, in, buf)
 		}), name)
+	}
+}
+
+// TestEnforcingDoesNotAllocate asks as one whose id does not comply with BEP 42, and as one of a /64 full of nodes.
+func TestEnforcingDoesNotAllocate(t *testing.T) {
+	n := newNode(t, Config{EnforceSecure: true})
+	for i := range byte(hostNodes6) {
+		at := netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 3, 7: 9, 15: i}), 6881)
+		hold(t, n, SecureID(wire.ID{7: i, 19: i}, at.Addr()), at, 0)
+	}
+	src := netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 3, 7: 9, 15: 99}), 6881)
+	honest, stray := SecureID(filledID(1), src.Addr()), filledID(1)
+	infohash, buf := filledID('h'), make([]byte, 0, 2048)
+	for _, id := range []wire.ID{honest, stray} {
+		for _, in := range [][]byte{
+			encodeQuery(wire.Message{Method: wire.GetPeers, ID: id[:], InfoHash: infohash[:]}),
+			encodeQuery(wire.Message{Method: wire.AnnouncePeer, ID: id[:], InfoHash: infohash[:], ImpliedPort: true}),
+		} {
+			require.Zero(t, testing.AllocsPerRun(100, func() { n.Handle(0, src, in, buf) }))
+		}
 	}
 }
 

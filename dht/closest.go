@@ -15,7 +15,9 @@ type asker struct {
 	addr []byte // compact
 }
 
-// closest collects the K nodes nearest to a target, nearest first.
+// closest collects the K nodes nearest to a target, nearest first. A node that has left a query unanswered is not
+// among them until it answers again: BEP 5 has good nodes handed out, and whether this one still is takes seconds
+// to find out.
 type closest struct {
 	target   *wire.ID
 	asker    asker
@@ -25,7 +27,7 @@ type closest struct {
 }
 
 // appendClosest appends the blobs of the K nodes nearest to target behind dst, nearest first, fewer if there are
-// fewer, without the asker.
+// fewer, without the asker and without failing nodes.
 func (t *table) appendClosest(dst []byte, target *wire.ID, asker asker) []byte {
 	c := closest{target: target, asker: asker}
 	t.collect(&c)
@@ -61,6 +63,9 @@ func (t *table) collectBucket(c *closest, bucket uint32) {
 		meta := t.block(b - 1)
 		s := slot((b - 1) * blockNodes)
 		for end := s + slot(meta.n); s < end; s++ {
+			if meta.fails[s%blockNodes] != 0 {
+				continue
+			}
 			blob := t.blob(s)
 			d := binary.BigEndian.Uint64(blob) ^ high
 			if c.n == K && d > c.distance[K-1] || string(blob[20:]) == string(c.asker.addr) {

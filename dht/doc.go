@@ -39,8 +39,9 @@
 // A reply has at most 1,024 bytes, and ten times the query's. An item too large for that is not handed out: without
 // nodes, but with all else, 936 bytes of value fit beside no signature and about 810 beside one, if the query has 103.
 //
-// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), BEP 33 (scrapes), the "ip"
-// key of BEP 42, BEP 43 (read-only nodes), BEP 44 (get, put) and BEP 51 (sample_infohashes). For those who embed the
-// node there are helpers to make and check items: [SignItem] and [VerifyItem], and for BEP 46 [AppendMutableTorrent]
-// and [ParseMutableTorrent].
+// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), BEP 33 (scrapes), BEP 42 (the
+// "ip" key, an id that follows from the address others see, preference for nodes whose ids comply), BEP 43 (read-only
+// nodes), BEP 44 (get, put), BEP 45 (several addresses) and BEP 51 (sample_infohashes). For those who embed the node
+// there are helpers to make and check items: [SignItem] and [VerifyItem], and for BEP 46 [AppendMutableTorrent] and
+// [ParseMutableTorrent].
 package dht

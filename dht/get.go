@@ -17,7 +17,7 @@ func (n *Node) get(now Instant, src netip.AddrPort, m, r *wire.Message, room int
 	}
 	target := (*wire.ID)(m.Target)
 	it, _, stored := n.items.get(now, target)
-	if stored || n.items.takes(target, src.Addr()) {
+	if n.trusts(m.ID, src) && (stored || n.items.takes(target, src.Addr())) {
 		n.tokens.put(&n.scratch.token, now, src.Addr(), m.Target)
 		r.Token = n.scratch.token[:]
 	}

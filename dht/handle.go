@@ -37,7 +37,7 @@ func (n *Node) Handle(now Instant, src netip.AddrPort, in, dst []byte) ([]byte, 
 		return dst, Outcome{Verdict: DropTransaction, Method: m.Method}
 	}
 	own := n.idFor(familyOf(src.Addr()))
-	if m.ID != nil && wire.ID(m.ID) != *own && !m.ReadOnly {
+	if m.ID != nil && wire.ID(m.ID) != *own && !m.ReadOnly && n.trusts(m.ID, src) {
 		n.consider(now, src)
 	}
 	r := wire.Message{Kind: wire.Response, T: m.T, Version: n.version[:], ID: own[:]}
@@ -58,6 +58,7 @@ var (
 	textNoHash   = []byte("info_hash: missing, or not 20 bytes")
 	textToken    = []byte("token: missing, or not one we gave to this address lately")
 	textPort     = []byte("port: missing, or not 1 to 65535")
+	textSecure   = []byte("id: does not follow from your address (BEP 42)")
 	textFull     = []byte("peer store is full, or holds enough peers of this address")
 	textMethod   = []byte("method unknown")
 )
@@ -130,8 +131,8 @@ func (n *Node) nodes(src netip.AddrPort, m, r *wire.Message, target []byte) {
 // token, version.
 const replyOverhead = 160
 
-// getPeers fills in peers, nodes, a token, and filters if asked to. Who could not announce gets no token, so that
-// nobody does in vain.
+// getPeers fills in peers, nodes, a token, and filters if asked to. Whose announce would be refused gets no token, so
+// that nobody announces in vain.
 func (n *Node) getPeers(now Instant, src netip.AddrPort, m, r *wire.Message, room int) {
 	infohash, f := (*wire.ID)(m.InfoHash), familyOf(src.Addr())
 	if m.Scrape {
@@ -146,7 +147,7 @@ func (n *Node) getPeers(now Instant, src netip.AddrPort, m, r *wire.Message, roo
 	if len(values) > 0 {
 		r.Values = values
 	}
-	if n.peers.takes(infohash, src.Addr()) {
+	if n.trusts(m.ID, src) && n.peers.takes(infohash, src.Addr()) {
 		n.tokens.put(&n.scratch.token, now, src.Addr(), m.InfoHash)
 		r.Token = n.scratch.token[:]
 	}
@@ -162,6 +163,9 @@ func (n *Node) announcePeer(now Instant, src netip.AddrPort, m *wire.Message) (c
 			return wire.CodeProtocol, textPort
 		}
 		port = uint16(m.Port)
+	}
+	if !n.trusts(m.ID, src) {
+		return wire.CodeProtocol, textSecure
 	}
 	infohash := (*wire.ID)(m.InfoHash)
 	if !n.tokens.valid(m.Token, now, src.Addr(), infohash) {

@@ -64,6 +64,10 @@ type Config struct {
 	// gets silence (DropLimited). Loopback addresses have no limit; zero: nobody has. MaxRateLimit at most.
 	RateLimit int
 
+	// EnforceSecure keeps nodes whose ids do not follow from their addresses (BEP 42) out of the routing table, and
+	// what they announce out of the stores. Their queries are answered otherwise.
+	EnforceSecure bool
+
 	// Start is the current time.
 	Start Instant
 
@@ -86,6 +90,7 @@ type Node struct {
 	pending pending
 	probes  probes
 	seeds   [families]seeds
+	votes   [families]votes
 	upkeep  upkeep
 	lookups lookups
 	growth  [families]growth
@@ -136,6 +141,9 @@ func New(c Config) (*Node, error) {
 	}
 	n.tables[v4] = newTable(v4, c.MaxNodes, newHashKey(n.rng))
 	n.tables[v6] = newTable(v6, c.MaxNodes, newHashKey(n.rng))
+	for _, t := range n.tables {
+		t.onlySecure = c.EnforceSecure
+	}
 	if c.Share != nil {
 		n.store, n.limit = c.Share.store, c.Share.limit
 	} else {
@@ -154,10 +162,11 @@ func New(c Config) (*Node, error) {
 	return n, nil
 }
 
-// ID is the node's own id, among IPv4 nodes if it has two.
+// ID is the node's own id, among IPv4 nodes if it has two. It changes when others agree on the node's address and the
+// id does not follow from it as BEP 42 demands; see External.
 func (n *Node) ID() wire.ID { return n.id }
 
-// ID6 is the node's own id among IPv6 nodes.
+// ID6 is the node's own id among IPv6 nodes. It changes as ID does, by votes of its own.
 func (n *Node) ID6() wire.ID { return n.id6 }
 
 // idFor is the node's own id among nodes of a family.

@@ -54,6 +54,9 @@ func (n *Node) put(now Instant, src netip.AddrPort, m *wire.Message) (code uint1
 	if m.Key != nil {
 		it.key, it.sig, it.salt, it.seq = m.Key, m.Sig, m.Salt, m.Seq
 	}
+	if !n.trusts(m.ID, src) {
+		return wire.CodeProtocol, textSecure
+	}
 	if len(m.Token) != tokenSize {
 		return wire.CodeProtocol, textToken // before anything is hashed
 	}

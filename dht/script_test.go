@@ -137,6 +137,8 @@ func (s *script) create(options []string) error {
 			c.RateLimit, _ = strconv.Atoi(value)
 		case "allow-private":
 			c.AllowPrivate = true
+		case "enforce-secure":
+			c.EnforceSecure = true
 		default:
 			return fmt.Errorf("option %q is not known", name)
 		}

@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"encoding/binary"
 	"hash/crc32"
 	"net/netip"
 
@@ -30,6 +31,21 @@ func SecureID(id wire.ID, addr netip.Addr) wire.ID {
 	return id
 }
 
+// secureOK says whether a node at a compact address may have this id.
+func secureOK(id, addr []byte) bool {
+	ip := wire.Addr(addr).Addr()
+	return secureExempt(ip) || (binary.BigEndian.Uint32(id)^securePrefix(ip, id[19]))>>11 == 0
+}
+
+// trusts says whether a node with this id at addr may be relied on, which only EnforceSecure denies to any.
+func (n *Node) trusts(id []byte, addr netip.AddrPort) bool {
+	if !n.tables[familyOf(addr.Addr())].onlySecure {
+		return true
+	}
+	var c compactAddr
+	return secureOK(id, wire.AppendAddr(c[:0], addr))
+}
+
 // secureExempt reports whether BEP 42 leaves ids at addr alone. It speaks of IPv4 only; what it says there of
 // loopback and link-local addresses other implementations hold of IPv6 as well.
 func secureExempt(addr netip.Addr) bool {
@@ -52,5 +68,14 @@ func securePrefix(addr netip.Addr, last byte) uint32 {
 		}
 	}
 	b[0] |= last << 5
-	return crc32.Checksum(b, castagnoli)
+	return crc32c(b)
+}
+
+// crc32c is crc32.Checksum with the Castagnoli polynomial, for a few bytes and without moving them to the heap.
+func crc32c(b []byte) uint32 {
+	crc := ^uint32(0)
+	for _, v := range b {
+		crc = castagnoli[byte(crc)^v] ^ crc>>8
+	}
+	return ^crc
 }

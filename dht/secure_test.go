@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
 	"testing"
@@ -29,6 +30,40 @@ func TestSecureIDOfTheBEP(t *testing.T) {
 	}
 }
 
+// TestSecureIDOfIPv6 has vectors made by the rule of BEP 42, which gives none for IPv6, with a CRC computed bit by bit.
+func TestSecureIDOfIPv6(t *testing.T) {
+	crc := func(b []byte) uint32 { // RFC 3720, B.4; reflected
+		r := ^uint32(0)
+		for _, v := range b {
+			r ^= uint32(v)
+			for range 8 {
+				r = r>>1 ^ 0x82f63b78*(r&1)
+			}
+		}
+		return ^r
+	}
+	require.EqualValues(t, 0xe3069283, crc([]byte("123456789")), "the check value of CRC-32C")
+	require.EqualValues(t, 0xe3069283, crc32c([]byte("123456789")))
+	for _, addr := range []string{"2001:420:80:1::5", "2620:fe::fe", "2a00:1450:4001:82a::200e", "2003:e9:ffff:ffff:ffff::"} {
+		b := netip.MustParseAddr(addr).As16()
+		for r := range byte(8) {
+			var masked [8]byte
+			for i, mask := range [8]byte{0x01, 0x03, 0x07, 0x0f, 0x1f, 0x3f, 0x7f, 0xff} {
+				masked[i] = b[i] & mask
+			}
+			masked[0] |= r << 5
+			want := crc(masked[:])
+			id := SecureID(wire.ID{2: 0x07, 19: 0xf8 | r}, netip.MustParseAddr(addr))
+			require.Equal(t, want>>11, binary.BigEndian.Uint32(id[:])>>11, "%s, %d", addr, r)
+			require.EqualValues(t, 0x07, id[2]&0x07, "bits that are free are left alone")
+			id[7]++
+			require.True(t, secureOK(id[:], compact(netip.AddrPortFrom(netip.MustParseAddr(addr), 1))))
+			id[2] ^= 0x08
+			require.False(t, secureOK(id[:], compact(netip.AddrPortFrom(netip.MustParseAddr(addr), 1))), "the 21st bit")
+		}
+	}
+}
+
 func TestSecureIDSatisfiesTheReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.SampledFrom([]int{4, 16}).Draw(t, "size")
@@ -40,6 +75,9 @@ func TestSecureIDSatisfiesTheReference(t *testing.T) {
 		id := SecureID(random, addr)
 		require.True(t, reference.NodeIdSecure(id, addr.AsSlice()), "%x at %v", id, addr)
 		require.Equal(t, random[3:], id[3:])
+		at := compact(netip.AddrPortFrom(addr, 1))
+		require.True(t, secureOK(id[:], at))
+		require.Equal(t, reference.NodeIdSecure(random, addr.AsSlice()), secureOK(random[:], at))
 	})
 }
 
@@ -48,6 +86,9 @@ func TestSecureIDLeavesExemptAddressesAlone(t *testing.T) {
 	for _, addr := range []string{
 		"10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.1.1", "127.0.0.1", "::1", "fe80::1", "0.0.0.0", "::",
 	} {
+		if a := netip.MustParseAddr(addr); !a.IsUnspecified() {
+			require.True(t, secureOK(id[:], compact(netip.AddrPortFrom(a, 1))), addr)
+		}
 		require.Equal(t, id, SecureID(id, netip.MustParseAddr(addr)), addr)
 	}
 	require.Equal(t, id, SecureID(id, netip.Addr{}))

@@ -14,12 +14,18 @@ const (
 	// blockNodes is the number of nodes stored side by side, so that answering a query reads memory in one run.
 	blockNodes = 8
 
-	// bucketNodes bounds a bucket. Ids of honest nodes are uniform, and a full table holds 4 to 8 nodes a
-	// bucket, so that only someone placing ids ever meets this bound.
-	bucketNodes = 32
+	// bucketMean is what a bucket of a full table holds on average, at most; half of it is the least. Fewer nodes a
+	// bucket waste more of its last block, more take longer to look through. A small table has minBuckets, with
+	// fewer in each.
+	bucketMean = 2 * blockNodes
+	minBuckets = 2 * 64 // a multiple of the bitmap's words
+
+	// bucketNodes bounds a bucket. Ids of honest nodes are uniform, so that only someone placing ids ever meets
+	// this bound.
+	bucketNodes = 48
 
 	// bucketSubnet bounds the nodes of one /24 (IPv6: /48) in one bucket, hostNodes those of one host in the
-	// whole table. A host is an IPv4 address or an IPv6 /64.
+	// whole table. A host is an IPv4 address or an IPv6 /64. For bounds on subnets in the whole table see subnets.
 	bucketSubnet = 2
 	hostNodes4   = 1
 	hostNodes6   = 4
@@ -42,8 +48,9 @@ const (
 // Nodes lie in blocks of eight, each block's ids and addresses ("blobs", as they go into a reply) side by
 // side. A bucket is a chain of blocks of which only the first may be partly filled.
 //
-// Memory for an IPv4 node: 26 bytes of blob and 6 of bookkeeping, at a block fill of about 70 %, and its place
-// in the index of hosts, 10 to 17 bytes.
+// Memory for an IPv4 node in a full table: 26 bytes of blob and 6 of bookkeeping at a block fill of 70 to 80 %, its
+// place in the index of hosts, 12 to 23 bytes, and one byte of bucket heads and subnet counters. TestTableMemory
+// holds it to 64 bytes a node for the default of a million.
 type table struct {
 	family   family
 	blobSize int
@@ -61,8 +68,11 @@ type table struct {
 	maxBlocks uint32        // that limit nodes can take: every bucket may have one block partly filled
 	free      uint32        // chain of freed blocks, plus one
 
-	hosts index // host hash to bucket
-	key   hashKey
+	hosts   index // host hash to bucket
+	key     hashKey
+	subnets subnets
+
+	onlySecure bool // take in only nodes whose ids comply with BEP 42
 }
 
 // blockMeta is what a block knows about its nodes beside the blobs.
@@ -77,7 +87,7 @@ type blockMeta struct {
 type slot uint32
 
 func newTable(f family, limit int, key hashKey) *table {
-	prefix := max(6, bits.Len(uint((limit-1)/K))) // at least one word of the bitmap
+	prefix := bits.Len(uint(max(minBuckets, (limit+bucketMean-1)/bucketMean) - 1))
 	words := 1 << (prefix - 6)
 	return &table{
 		family: f, blobSize: nodeSize[f], limit: limit,
@@ -87,6 +97,7 @@ func newTable(f family, limit int, key hashKey) *table {
 		filled2: make([]uint64, (words+63)/64),
 		hosts:   newIndex(),
 		key:     key,
+		subnets: newSubnets(limit, key),
 
 		maxBlocks: uint32(limit/blockNodes + 1<<prefix),
 	}
@@ -148,15 +159,8 @@ func (t *table) host(addr []byte) uint64 {
 	return binary.BigEndian.Uint64(addr)
 }
 
-func (t *table) subnet(addr []byte) uint64 {
-	if t.family == v4 {
-		return uint64(binary.BigEndian.Uint32(addr) >> 8)
-	}
-	return binary.BigEndian.Uint64(addr) >> 16
-}
-
 // find looks for the node at compact address addr. When there is none it still says how many nodes the
-// address's host has, and where one of them is: a failing one, if any.
+// address's host has, and where the one of them is that deserves its place least.
 func (t *table) find(addr []byte) (at slot, found bool, ofHost int) {
 	host := t.host(addr)
 	p := t.hosts.probe(uint32(t.key.hash64(host)))
@@ -179,7 +183,7 @@ next:
 				return s, true, ofHost + 1
 			}
 			if t.host(a) == host {
-				if meta, i := t.metaOf(s); ofHost == 0 || meta.fails[i] > 0 {
+				if ofHost == 0 || t.standing(s) < t.standing(at) {
 					at = s
 				}
 				ofHost++
@@ -206,47 +210,20 @@ func (t *table) answered(id *wire.ID, addr []byte, now uint32) bool {
 		meta.seen[i], meta.fails[i] = now, 0
 		return true
 	}
-	if limit := hostLimit[t.family]; ofHost >= limit {
-		// The host's earlier node keeps its place as long as it answers.
-		if meta, i := t.metaOf(at); meta.fails[i] == 0 {
-			return false
-		}
-		t.remove(at)
+	if t.onlySecure && !secureOK(id[:], addr) {
+		return false
 	}
-	return t.insert(id, addr, now)
+	if ofHost < hostLimit[t.family] {
+		return t.admit(id, addr, now, nil)
+	}
+	return t.admit(id, addr, now, &at)
 }
 
 var hostLimit = [families]int{hostNodes4, hostNodes6}
 
-// insert adds a node whose address is not in the table, if the bucket's bounds allow it or a failing node can
-// make room.
+// insert adds a node for which there is room.
 func (t *table) insert(id *wire.ID, addr []byte, now uint32) bool {
 	bucket := t.bucketOf(id[:])
-	inBucket, inSubnet := 0, 0
-	var failing slot
-	hasFailing := false
-	for s := range t.inBucket(bucket) {
-		b := t.blob(s)
-		if string(b[:20]) == string(id[:]) {
-			return false // an id belongs to who had it first
-		}
-		if t.subnet(b[20:]) == t.subnet(addr) {
-			inSubnet++
-		}
-		if meta, i := t.metaOf(s); meta.fails[i] > 0 {
-			failing, hasFailing = s, true
-		}
-		inBucket++
-	}
-	if inSubnet >= bucketSubnet {
-		return false
-	}
-	if inBucket >= bucketNodes || t.count >= t.limit {
-		if !hasFailing {
-			return false
-		}
-		t.remove(failing)
-	}
 	if !t.hosts.insert(uint32(t.key.hash64(t.host(addr))), bucket) {
 		return false
 	}
@@ -265,6 +242,7 @@ func (t *table) insert(id *wire.ID, addr []byte, now uint32) bool {
 	meta.seen[i], meta.fails[i] = now, 0
 	b := t.blob(slot((head-1)*blockNodes + i))
 	copy(b[copy(b, id[:]):], addr)
+	t.subnets.add(t.family, addr)
 	t.count++
 	return true
 }
@@ -302,6 +280,7 @@ func (t *table) remove(s slot) {
 			break
 		}
 	}
+	t.subnets.remove(t.family, t.blob(s)[20:])
 	// The last node of the bucket's first block fills the hole.
 	head := t.heads[bucket] - 1
 	first := t.block(head)

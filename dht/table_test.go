@@ -16,10 +16,8 @@ import (
 // tableModel is the routing table as its documentation tells it: a set of nodes and the rules of admission,
 // without any structure that could go wrong.
 type tableModel struct {
-	family family
-	limit  int
-	shift  uint
-	nodes  map[string]modelNode // by compact address
+	table *table               // for its bounds, and for which subnets share a counter
+	nodes map[string]modelNode // by compact address
 }
 
 type modelNode struct {
@@ -28,30 +26,43 @@ type modelNode struct {
 	fails uint8
 }
 
-func (m *tableModel) host(addr string) string {
-	if m.family == v4 {
-		return addr[:4]
-	}
-	return addr[:8]
-}
+// host, subnet and network are the parts of an address that are bounded.
+func (m *tableModel) host(addr string) string { return addr[:[families]int{4, 8}[m.table.family]] }
 
-func (m *tableModel) subnet(addr string) string {
-	if m.family == v4 {
-		return addr[:3]
-	}
-	return addr[:6]
-}
+func (m *tableModel) subnet(addr string) string { return addr[:[families]int{3, 6}[m.table.family]] }
+
+func (m *tableModel) network(addr string) string { return addr[:[families]int{2, 4}[m.table.family]] }
 
 func (m *tableModel) bucket(id wire.ID) uint64 {
 	var top uint64
 	for _, b := range id[:8] {
 		top = top<<8 | uint64(b)
 	}
-	return top >> m.shift
+	return top >> m.table.shift
 }
 
-// answered lists every state that answered may leave behind, and its result there: where a failing node has to
-// make room, which one is not specified.
+func secure(id wire.ID, addr string) bool {
+	ip := wire.Addr([]byte(addr)).Addr()
+	return SecureID(id, ip) == id
+}
+
+// worth orders nodes by how much they deserve their place.
+func worth(n modelNode, addr string) (w int) {
+	if n.fails == 0 {
+		w += 2
+	}
+	if secure(n.id, addr) {
+		w++
+	}
+	return w
+}
+
+// displaces says whether a compliant node may push out every other but a sound compliant one, and one that does not
+// comply only a failing one of its kind.
+func displaces(isSecure bool, old int) bool { return old == 0 || isSecure && old < 3 }
+
+// answered lists every state that answered may leave behind, and its result there: which one of several equals has
+// to make room is not specified.
 func (m *tableModel) answered(id wire.ID, addr string, now uint32) (states []map[string]modelNode, holds []bool) {
 	result := func(nodes map[string]modelNode, held bool) {
 		states, holds = append(states, nodes), append(holds, held)
@@ -67,59 +78,101 @@ func (m *tableModel) answered(id wire.ID, addr string, now uint32) (states []map
 		}
 		return states, holds
 	}
-	ofHost, bases := 0, []map[string]modelNode{}
-	for a, n := range m.nodes {
+	isSecure := secure(id, addr)
+	mates := m.least(isSecure, func(a string) bool { return m.host(a) == m.host(addr) })
+	ofHost := 0
+	for a := range m.nodes {
 		if m.host(a) == m.host(addr) {
 			ofHost++
-			if n.fails > 0 {
-				without := maps.Clone(m.nodes)
-				delete(without, a)
-				bases = append(bases, without)
-			}
 		}
 	}
-	if ofHost < hostLimit[m.family] {
-		bases = []map[string]modelNode{maps.Clone(m.nodes)}
-	}
-	if len(bases) == 0 {
+	if m.table.onlySecure && !isSecure || ofHost >= hostLimit[m.table.family] && len(mates) == 0 {
 		result(m.nodes, false)
+		return states, holds
 	}
-	for _, base := range bases {
-		m.insert(base, id, addr, now, result)
+	if ofHost < hostLimit[m.table.family] {
+		m.admit(m.nodes, id, addr, now, result)
+		return states, holds
+	}
+	for _, mate := range mates {
+		without := maps.Clone(m.nodes)
+		delete(without, mate)
+		m.admit(without, id, addr, now, result)
 	}
 	return states, holds
 }
 
-func (m *tableModel) insert(base map[string]modelNode, id wire.ID, addr string, now uint32, result func(map[string]modelNode, bool)) {
-	inBucket, inSubnet, failing := 0, 0, []string{}
+// least lists the least worthy nodes among those chosen, if they may be displaced; nil if not.
+func (m *tableModel) least(isSecure bool, chosen func(addr string) bool) (addrs []string) {
+	least := 4
+	for a, n := range m.nodes {
+		if !chosen(a) {
+			continue
+		}
+		w := worth(n, a)
+		if w < least {
+			least, addrs = w, nil
+		}
+		if w == least {
+			addrs = append(addrs, a)
+		}
+	}
+	if !displaces(isSecure, least) {
+		return nil
+	}
+	return addrs
+}
+
+func (m *tableModel) admit(base map[string]modelNode, id wire.ID, addr string, now uint32, result func(map[string]modelNode, bool)) {
+	inBucket, inSubnet, near, far := 0, 0, 0, 0
+	nearOf, farOf := m.table.subnets.counters(m.table.family, []byte(addr))
 	for a, n := range base {
+		if nearA, farA := m.table.subnets.counters(m.table.family, []byte(a)); nearA != nil {
+			if nearA == nearOf {
+				near++
+			}
+			if farA == farOf {
+				far++
+			}
+		}
 		if m.bucket(n.id) != m.bucket(id) {
 			continue
 		}
 		if n.id == id {
-			result(base, false)
+			result(m.nodes, false)
 			return
 		}
 		inBucket++
 		if m.subnet(a) == m.subnet(addr) {
 			inSubnet++
 		}
-		if n.fails > 0 {
-			failing = append(failing, a)
-		}
 	}
-	full := inBucket >= bucketNodes || len(base) >= m.limit
-	if inSubnet >= bucketSubnet || full && len(failing) == 0 {
-		result(base, false)
-		return
-	}
-	if !full {
+	sameSubnet := inSubnet >= bucketSubnet || near >= int(m.table.subnets.nearLimit)
+	sameNet := far >= int(m.table.subnets.farLimit)
+	if !sameSubnet && !sameNet && inBucket < bucketNodes && len(base) < m.table.limit {
 		next := maps.Clone(base)
 		next[addr] = modelNode{id, now, 0}
 		result(next, true)
 		return
 	}
-	for _, a := range failing {
+	victims := m.least(secure(id, addr), func(a string) bool {
+		n, ok := base[a]
+		return ok && m.bucket(n.id) == m.bucket(id) &&
+			(!sameSubnet || m.subnet(a) == m.subnet(addr)) && (!sameNet || m.network(a) == m.network(addr))
+	})
+	if victims == nil {
+		result(m.nodes, false)
+	}
+	oldest := uint32(0)
+	for i, a := range victims {
+		if seen := base[a].seen; i == 0 || int32(seen-oldest) < 0 {
+			oldest = seen
+		}
+	}
+	for _, a := range victims {
+		if base[a].seen != oldest {
+			continue
+		}
 		next := maps.Clone(base)
 		delete(next, a)
 		next[addr] = modelNode{id, now, 0}
@@ -162,6 +215,13 @@ func contents(t rapid.TB, table *table) map[string]modelNode {
 	}
 	must(len(blocks) == int(table.blocks), "%d of %d blocks are lost", int(table.blocks)-len(blocks), table.blocks)
 	must(len(nodes) == table.count, "%d different addresses, count %d", len(nodes), table.count)
+	near, far := make([]uint8, len(table.subnets.near)), make([]uint32, len(table.subnets.far))
+	counted := subnets{near: near, far: far, key: table.subnets.key}
+	for addr := range nodes {
+		counted.add(table.family, []byte(addr))
+	}
+	must(bytes.Equal(near, table.subnets.near), "counters of subnets")
+	must(slices.Equal(far, table.subnets.far), "counters of networks")
 	entries := 0
 	for _, s := range table.hosts.segments {
 		entries += s.used
@@ -179,7 +239,7 @@ func closestTo(nodes map[string]modelNode, target wire.ID, asker asker) []byte {
 	type candidate struct{ distance, blob []byte }
 	var all []candidate
 	for addr, n := range nodes {
-		if n.id == *asker.id || addr == string(asker.addr) {
+		if n.id == *asker.id || addr == string(asker.addr) || n.fails > 0 {
 			continue
 		}
 		d := make([]byte, 20)
@@ -234,7 +294,11 @@ func TestTableAgainstModel(t *testing.T) {
 func tableAgainstModel(t *rapid.T, f family) {
 	limit := rapid.SampledFrom([]int{1, 2, 8, 9, 40, 100, 600, 2000}).Draw(t, "limit")
 	table := newTable(f, limit, hashKey{1, 2, 3, 4})
-	m := tableModel{family: f, limit: limit, shift: table.shift, nodes: map[string]modelNode{}}
+	table.onlySecure = rapid.IntRange(0, 4).Draw(t, "only secure") == 0
+	if rapid.Bool().Draw(t, "tight bounds on subnets") {
+		table.subnets.nearLimit, table.subnets.farLimit = 3, 30
+	}
+	m := tableModel{table: table, nodes: map[string]modelNode{}}
 	now := rapid.Uint32().Draw(t, "clock")
 	answered := func(t *rapid.T, id wire.ID, addr string) {
 		now++
@@ -249,6 +313,13 @@ func tableAgainstModel(t *rapid.T, f family) {
 		}
 		t.Fatalf("answered(%x, %x) = %v left %d nodes, which no rule explains", id, addr, got, len(after))
 	}
+	newcomer := func(t *rapid.T) {
+		id, addr := skewedID(t, "id"), crowdedAddr(t, f, "addr")
+		if rapid.Bool().Draw(t, "compliant") {
+			id = SecureID(id, wire.Addr([]byte(addr)).Addr())
+		}
+		answered(t, id, addr)
+	}
 	known := func(t *rapid.T) string {
 		if len(m.nodes) == 0 || rapid.IntRange(0, 9).Draw(t, "unknown address") == 0 {
 			return crowdedAddr(t, f, "addr")
@@ -256,10 +327,10 @@ func tableAgainstModel(t *rapid.T, f family) {
 		return rapid.SampledFrom(slices.Sorted(maps.Keys(m.nodes))).Draw(t, "known address")
 	}
 	t.Repeat(map[string]func(*rapid.T){
-		"a node answers": func(t *rapid.T) { answered(t, skewedID(t, "id"), crowdedAddr(t, f, "addr")) },
+		"a node answers": func(t *rapid.T) { newcomer(t) },
 		"many nodes answer": func(t *rapid.T) {
 			for range 20 {
-				answered(t, skewedID(t, "id"), crowdedAddr(t, f, "addr"))
+				newcomer(t)
 			}
 		},
 		"a node answers again": func(t *rapid.T) {
@@ -317,9 +388,9 @@ func TestTableLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.NewChaCha8([32]byte{7})
-			table := newTable(v4, 60_000, hashKey{1, 2, 3, 4})
+			table := newTable(v4, 120_000, hashKey{1, 2, 3, 4})
 			require.Greater(t, len(table.filled2), 1)
-			for i := range 50_000 {
+			for i := range 110_000 {
 				var id wire.ID
 				rng.Read(id[:])
 				shape(rng, &id, i)
@@ -327,7 +398,7 @@ func TestTableLarge(t *testing.T) {
 			}
 			check := func() {
 				nodes := contents(t, table)
-				for range 20 {
+				for range 5 {
 					var target wire.ID
 					rng.Read(target[:])
 					shape(rng, &target, int(rng.Uint64()%100))
@@ -336,7 +407,7 @@ func TestTableLarge(t *testing.T) {
 				}
 			}
 			check()
-			for i := range 50_000 {
+			for i := range 110_000 {
 				if i%5 != 0 {
 					table.forget(compact(addr4(i)))
 				}
@@ -379,7 +450,7 @@ func TestTableBounds(t *testing.T) {
 		require.False(t, answered(table, idOf(0, 3), "\x09\x09\x09\x03\x00\x01"))
 		require.True(t, answered(table, idOf(9, 3), "\x09\x09\x09\x03\x00\x01"), "another bucket")
 	})
-	t.Run("32 nodes a bucket", func(t *testing.T) {
+	t.Run("48 nodes a bucket", func(t *testing.T) {
 		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
 		for i := range bucketNodes {
 			require.True(t, answered(table, idOf(0, 0, byte(i)), string(compact(addr4(i)))))

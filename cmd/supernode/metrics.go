@@ -48,6 +48,7 @@ var (
 	descPeers     = desc("peers", "Stored peers.")
 	descHashes    = desc("infohashes", "Info_hashes with at least one stored peer.")
 	descItems     = desc("items", "Stored items (BEP 44).")
+	descExternal  = desc("external_address_info", "Always 1; at which address others see the node, once they agree.", "family", "address")
 	descPending   = desc("pending_queries", "Queries of the node's own that wait for an answer.")
 	descCtEntries = desc("conntrack_entries", "Connection tracking entries in the node's network namespace.")
 	descCtLimit   = desc("conntrack_limit", "Connection tracking entries at most, host-wide.")
@@ -102,6 +103,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descHashes, float64(t.counts.Infohashes))
 	gauge(descItems, float64(t.counts.Items))
 	gauge(descPending, float64(t.counts.Pending))
+	for _, addr := range external(t.selves) {
+		gauge(descExternal, 1, [2]string{"ipv4", "ipv6"}[family(addr)], addr.String())
+	}
 	ch <- batchHistogram(&t)
 	if facts, err := conntrack.Read(); err == nil && facts.Present {
 		gauge(descCtEntries, float64(facts.Count))

@@ -34,6 +34,7 @@ type options struct {
 	batch        int
 	cpu          pin.List
 	allowPrivate bool
+	enforceBEP42 bool
 	maxNodes     int
 	maxPeers     int
 	maxItems     int
@@ -61,6 +62,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.IntVar(&o.batch, "batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
 	f.Var(&o.cpu, "cpu", "`LIST` of processors to run on, as in 0,2-3 (default all)")
 	f.BoolVar(&o.allowPrivate, "allow-private", false, "also talk to private, loopback and reserved addresses, for labs")
+	f.BoolVar(&o.enforceBEP42, "enforce-bep42", false, "neither know nor store for nodes whose ids do not follow from their addresses")
 	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "keep at most `N` nodes of each address family in the routing table")
 	f.IntVar(&o.maxPeers, "max-peers", dht.DefaultMaxPeers, "store at most `N` peers")
 	f.IntVar(&o.maxItems, "max-items", dht.DefaultMaxItems, "store at most `N` items (BEP 44)")

@@ -86,7 +86,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 		return errors.Join(err, transport.Close())
 	}
 	for i, addr := range transport.Local() {
-		log.Info("listening", "addr", addr, "id", w.idAt(i), "io", c.io)
+		log.Info("listening", "addr", addr, "id", w.tally.selves[i].hexID(), "io", c.io)
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -94,6 +94,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	ended := make(chan error, 1)
 	go func() { ended <- guarded(w.run, log) }()
 	go newBootstrapper(c.bootstrap, w.bootstrap, log).run(ctx)
+	go logMoves(ctx, w.moved, log)
 	log.Info("ready", "version", versionText(), "http", web.addr())
 	notify("READY=1", log)
 
@@ -158,7 +159,7 @@ func newNode(c *config, local []netip.AddrPort, s site, share *dht.Node) (*dht.N
 	cfg := dht.Config{
 		ID: s.ids[0], ID6: s.ids[1], Version: clientVersion,
 		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers, MaxItems: c.maxItems,
-		AllowPrivate: c.allowPrivate, RateLimit: c.rateLimit, Share: share,
+		AllowPrivate: c.allowPrivate, RateLimit: c.rateLimit, EnforceSecure: c.enforceBEP42, Share: share,
 	}
 	rand.Read(cfg.Seed[:])
 	for _, addr := range local {

@@ -19,7 +19,8 @@ const (
 // status is the answer of /healthz and the content of the page. Totals are since the start.
 type status struct {
 	Status     string   `json:"status"`
-	ID         string   `json:"id"` // the first of IDs
+	ID         string   `json:"id"`                 // the first of IDs
+	External   []string `json:"external,omitempty"` // where others see the node, once they agree
 	Version    string   `json:"version"`
 	Listen     []string `json:"listen"`
 	IDs        []string `json:"ids"` // by address in Listen: what the node is called there
@@ -63,7 +64,10 @@ func (w *worker) status() status {
 	}
 	for i, addr := range w.transport.Local() {
 		s.Listen = append(s.Listen, addr.String())
-		s.IDs = append(s.IDs, w.idAt(i))
+		s.IDs = append(s.IDs, t.selves[i].hexID())
+	}
+	for _, addr := range external(t.selves) {
+		s.External = append(s.External, addr.String())
 	}
 	s.ID = s.IDs[0]
 	if facts, err := conntrack.Read(); err == nil && facts.Present {

@@ -21,6 +21,7 @@ type tally struct {
 	batches   [batchBuckets]uint64 // by the size's number of bits: 1, 2-3, 4-7, ...
 	datagrams uint64
 
+	selves []self // by socket; replaced when one changes, never written to
 	counts dht.Counts
 	at     dht.Instant // when this was so
 }

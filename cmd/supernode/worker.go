@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -17,6 +16,7 @@ type worker struct {
 	transport udp.Transport
 	residents []resident
 	at        []*resident // by socket
+	moved     chan move   // what has become of a node
 	clock     clock
 
 	in      *udp.Inbox
@@ -39,7 +39,7 @@ type resident struct {
 
 func newWorker(transport udp.Transport, c *config) (*worker, error) {
 	w := &worker{
-		transport: transport, clock: clock{time.Now()},
+		transport: transport, moved: make(chan move, 16), clock: clock{time.Now()},
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		scratch: make([]byte, 0, udp.MaxDatagram),
 	}
@@ -54,6 +54,8 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 			}
 		}
 	}
+	w.tally.selves = w.selves()
+	w.published.offer(&w.tally)
 	return w, nil
 }
 
@@ -122,6 +124,7 @@ func (w *worker) turn(rest time.Duration) (time.Duration, error) {
 	for i := range w.residents {
 		rest = min(rest, w.speak(now, &w.residents[i]))
 	}
+	w.notice()
 	w.tally.counts, w.tally.at = w.counts(), now
 	w.published.offer(&w.tally)
 	return rest, nil
@@ -140,12 +143,6 @@ func (w *worker) answer(now dht.Instant) {
 		}
 	}
 	w.transport.Send(w.replies, w.in.Socket())
-}
-
-// idAt is the id, in hexadecimal digits, that the node at a socket answers with.
-func (w *worker) idAt(socket int) string {
-	id := w.at[socket].ids[family(w.transport.Local()[socket].Addr())]
-	return hex.EncodeToString(id[:])
 }
 
 // counts adds up what the nodes hold. Peers are stored once for all of them.

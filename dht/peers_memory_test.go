@@ -2,13 +2,10 @@ package dht
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 	"time"
@@ -28,7 +25,6 @@ import (
 func BenchmarkMemoryPeers(b *testing.B) {
 	const peers, infohashes = 10_000_000, 1_000_000
 	for range b.N {
-		debug.FreeOSMemory()
 		before := residentBytes(b)
 		p := newPeerStore(peers, testKey)
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -43,7 +39,6 @@ func BenchmarkMemoryPeers(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(time.Since(start).Nanoseconds())/peers, "announce-ns")
-		runtime.GC()
 		b.ReportMetric(float64(residentBytes(b)-before)/peers, "B/peer")
 		b.ReportMetric(float64(p.bytes())/peers, "counted-B/peer")
 		forget := gcPause()
@@ -54,19 +49,6 @@ func BenchmarkMemoryPeers(b *testing.B) {
 		b.ReportMetric(0, "ns/op")
 		runtime.KeepAlive(p)
 	}
-}
-
-// residentBytes is the second number of /proc/self/statm, in pages.
-func residentBytes(b *testing.B) int {
-	statm, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		b.Fatal(err)
-	}
-	var size, resident int
-	if _, err := fmt.Sscan(string(statm), &size, &resident); err != nil {
-		b.Fatal(err)
-	}
-	return resident * os.Getpagesize()
 }
 
 // gcPause is the histogram of all pauses so far.
