@@ -156,6 +156,7 @@ type lookup struct {
 	Search
 	slot   uint16
 	walks  [families]walk
+	upkeep bool    // the node's own, which may happen for as long as it lives
 	due    Instant // when it wants to be looked at, if nothing happens before
 	ends   Instant
 	found  map[netip.AddrPort]struct{} // peers delivered
@@ -173,7 +174,7 @@ func (n *Node) search(now Instant, s Search, limit int) error {
 	if s.Want == 0 {
 		s.Want = wire.Want4 | wire.Want6
 	}
-	l := &lookup{Search: s, due: now, ends: now.Add(lookupLife)}
+	l := &lookup{Search: s, upkeep: limit > MaxSearches, due: now, ends: now.Add(lookupLife)}
 	for f := range family(families) {
 		w := &l.walks[f]
 		*w = walk{family: f, target: &l.Target}
@@ -259,7 +260,7 @@ func (n *Node) step(now Instant, dst []byte, l *lookup) (out []byte, to netip.Ad
 		l.due = l.ends
 		ended := true
 		for f := range l.walks {
-			c, due, done := l.walks[f].next(now)
+			c, due, done := n.nextCandidate(now, l, family(f))
 			if c != nil && now < l.ends {
 				if !n.lookups.pace.pass(now) {
 					l.due = now.Add(lookupSlow / 10)
@@ -284,6 +285,23 @@ func (n *Node) step(now Instant, dst []byte, l *lookup) (out []byte, to netip.Ad
 	return dst, netip.AddrPort{}, false
 }
 
+// nextCandidate is next of a walk, but that a lookup which nobody asked for passes over strangers who were lately asked
+// something and are no nodes yet: a liar may name the same victim again and again.
+func (n *Node) nextCandidate(now Instant, l *lookup, f family) (c *candidate, due Instant, done bool) {
+	t := n.tables[f]
+	for {
+		c, due, done = l.walks[f].next(now)
+		if c == nil || !l.upkeep || c.nameless {
+			return c, due, done
+		}
+		addr := c.addr[:addrSize[f]]
+		if _, known, _ := t.find(addr); known || !n.probes.lately(now, t.host(addr), f) {
+			return c, due, done
+		}
+		c.state = failed
+	}
+}
+
 // askCandidate appends the query of lookup l to its candidate c behind dst.
 func (n *Node) askCandidate(now Instant, dst []byte, l *lookup, c *candidate, f family) ([]byte, netip.AddrPort) {
 	m := wire.Message{Method: l.Method, Want: l.Want}
@@ -296,6 +314,7 @@ func (n *Node) askCandidate(now Instant, dst []byte, l *lookup, c *candidate, f 
 	q := query{addr: c.addr, family: f, asked: askLookup, lookup: l.slot}
 	c.state, c.at = asked, now
 	l.walks[f].asked++
+	n.probes.remember(now, n.tables[f].host(c.addr[:]), f)
 	out, to, tid := n.send(now, dst, q, &m)
 	c.tid = tid
 	return out, to

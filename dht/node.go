@@ -98,6 +98,7 @@ type Node struct {
 
 	// Scratch space for one reply, so that the packet path needs no memory of its own.
 	scratch struct {
+		t      [4]byte
 		ip     [wire.CompactAddr6]byte
 		token  [tokenSize]byte
 		nodes  [K * wire.CompactNode4]byte

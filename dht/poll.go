@@ -182,8 +182,7 @@ func (n *Node) askFor(now Instant, dst []byte, t target, asked purpose, find wir
 // one more.
 func (n *Node) send(now Instant, dst []byte, q query, m *wire.Message) (out []byte, to netip.AddrPort, tid uint32) {
 	tid = n.pending.add(n.rng, now, q)
-	var t [4]byte
-	binary.BigEndian.PutUint32(t[:], tid)
-	m.Kind, m.T, m.Version, m.ID = wire.Query, t[:], n.version[:], n.idFor(q.family)[:]
+	t := binary.BigEndian.AppendUint32(n.scratch.t[:0], tid)
+	m.Kind, m.T, m.Version, m.ID = wire.Query, t, n.version[:], n.idFor(q.family)[:]
 	return m.Append(dst), wire.Addr(q.addr[:addrSize[q.family]]), tid
 }

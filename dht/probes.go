@@ -104,22 +104,36 @@ func (p *probes) init(maxNodes int, key hashKey, now Instant) {
 	p.checkPace = newPace(checkRate, checkRate/4, now)
 }
 
-// consider queues a stranger's address for a verifying ping, unless the queue is full or the host was
-// considered lately. It reports whether it did.
+// consider queues a stranger's address for a verifying ping, unless the queue is full or the host was asked something
+// lately. It reports whether it did.
 func (p *probes) consider(now Instant, host uint64, t target) bool {
-	if p.verify.room() == 0 {
+	if p.verify.room() == 0 || p.lately(now, host, t.family) {
 		return false
 	}
-	const stampBits = 24
-	hash := p.key.hash64(host ^ uint64(t.family))
-	entry := hash>>stampBits<<stampBits | uint64(now.seconds())&(1<<stampBits-1)
-	last := &p.recent[hash&uint64(len(p.recent)-1)]
-	if *last>>stampBits == entry>>stampBits && (entry-*last)&(1<<stampBits-1) < uint64(considerAgain/time.Second) {
-		return false
-	}
-	*last = entry
+	p.remember(now, host, t.family)
 	p.verify.push(t)
 	return true
+}
+
+// stampBits are the bits of an entry in recent that are a time.
+const stampBits = 24
+
+// place is where a host is remembered, and what stands there if it is asked something now.
+func (p *probes) place(now Instant, host uint64, f family) (last *uint64, entry uint64) {
+	hash := p.key.hash64(host ^ uint64(f))
+	return &p.recent[hash&uint64(len(p.recent)-1)], hash>>stampBits<<stampBits | uint64(now.seconds())&(1<<stampBits-1)
+}
+
+// remember notes that a host is asked something.
+func (p *probes) remember(now Instant, host uint64, f family) {
+	last, entry := p.place(now, host, f)
+	*last = entry
+}
+
+// lately says whether a host was asked something, and not so many others since that it is forgotten.
+func (p *probes) lately(now Instant, host uint64, f family) bool {
+	last, entry := p.place(now, host, f)
+	return *last>>stampBits == entry>>stampBits && (entry-*last)&(1<<stampBits-1) < uint64(considerAgain/time.Second)
 }
 
 // waiting reports that there are addresses to query, even if none is due yet.
