@@ -23,7 +23,7 @@ func requireSmall(tb rapid.TB, n *Node, src netip.AddrPort, in []byte) []byte {
 	return out
 }
 
-// argument is one key of a query's arguments, bencoded, and its values from short to long.
+// argument is one key of a query's arguments, bencoded, and its values: first what brings most.
 type argument struct {
 	key    string
 	values []string
@@ -32,7 +32,7 @@ type argument struct {
 // arguments are those of all methods, in the order in which their keys sort. Whatever a method does not read it skips.
 func arguments(swarms map[int]wire.ID, token []byte) []argument {
 	var points []string
-	for _, size := range []int{0, 1, 30, swarmPeers} {
+	for _, size := range []int{swarmPeers, 30, 1, 0} {
 		point := swarms[size]
 		points = append(points, "20:"+string(point[:]))
 	}
