@@ -37,7 +37,7 @@ const Subject = "supernode"
 func Builtin(dir string) []Server {
 	return []Server{{
 		Name:    Subject,
-		Command: filepath.Join(dir, "supernode") + " run --listen {addr} --bootstrap none --http none --allow-private --log-level warn",
+		Command: filepath.Join(dir, "supernode") + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --log-level warn",
 		Note:    "default settings, no bootstrap",
 	}, {
 		Name:    "anacrolix",

@@ -11,12 +11,13 @@ import (
 // farAway are addresses of a root name server: what stands here only has to be reached by the default route.
 var farAway = [2]string{"198.41.0.4:53", "[2001:503:ba3e::2:30]:53"}
 
-// identity makes the node's ids among IPv4 and IPv6 nodes out of a random one, so that they comply with BEP 42 from
-// the first answer on: clients that enforce it announce to no other node. A family without a socket gets the other's.
+// identity makes the node's ids among IPv4 and IPv6 nodes out of those it had, or random ones, so that they comply with
+// BEP 42 from the first answer on: clients that enforce it announce to no other node. A family without a socket gets the
+// other's.
 //
 // Behind a NAT, and where traffic leaves by another address than it arrives at, the id does not comply.
-func identity(random wire.ID, local []netip.AddrPort) (id4, id6 wire.ID) {
-	ids, known := [2]wire.ID{random, random}, [2]bool{}
+func identity(ids [2]wire.ID, local []netip.AddrPort) (id4, id6 wire.ID) {
+	known := [2]bool{}
 	for _, addr := range local {
 		f := family(addr.Addr())
 		if known[f] {
@@ -27,7 +28,7 @@ func identity(random wire.ID, local []netip.AddrPort) (id4, id6 wire.ID) {
 		if seen.IsUnspecified() {
 			seen = sourceAddr(f)
 		}
-		ids[f] = dht.SecureID(random, seen)
+		ids[f] = dht.SecureID(ids[f], seen)
 	}
 	for f := range ids {
 		if !known[f] {

@@ -30,7 +30,7 @@ func TestIdentity(t *testing.T) {
 			for _, addr := range test.listen {
 				local = append(local, netip.MustParseAddrPort(addr))
 			}
-			id4, id6 := identity(random, local)
+			id4, id6 := identity([2]wire.ID{random, random}, local)
 			require.Equal(t, test.id4, id4)
 			require.Equal(t, test.id6, id6)
 		})

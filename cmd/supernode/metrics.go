@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -47,6 +48,9 @@ var (
 	descPeers     = desc("peers", "Stored peers.")
 	descHashes    = desc("infohashes", "Info_hashes with at least one stored peer.")
 	descPending   = desc("pending_queries", "Queries of the node's own that wait for an answer.")
+	descStateAt   = desc("state_saved_timestamp_seconds", "When the state on disk was saved, by the Unix clock.")
+	descStateTook = desc("state_save_seconds", "How long the last save took.")
+	descStateSize = desc("state_bytes", "Size of the last saved state.")
 	descCtEntries = desc("conntrack_entries", "Connection tracking entries in the node's network namespace.")
 	descCtLimit   = desc("conntrack_limit", "Connection tracking entries at most, host-wide.")
 )
@@ -99,6 +103,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descHashes, float64(t.counts.Infohashes))
 	gauge(descPending, float64(t.counts.Pending))
 	ch <- batchHistogram(&t)
+	if k := c.w.keeper; k != nil && k.at.Load() != 0 {
+		gauge(descStateAt, float64(k.at.Load())/1e9)
+		gauge(descStateTook, time.Duration(k.took.Load()).Seconds())
+		gauge(descStateSize, float64(k.bytes.Load()))
+	}
 	if facts, err := conntrack.Read(); err == nil && facts.Present {
 		gauge(descCtEntries, float64(facts.Count))
 		gauge(descCtLimit, float64(facts.Limit))

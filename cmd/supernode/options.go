@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -16,6 +17,9 @@ import (
 )
 
 const none = "none"
+
+// minStatePeriod keeps the disk from being written all the time.
+const minStatePeriod = 100 * time.Millisecond
 
 // options are the flags of "run" as they were given; settle makes them a config.
 type options struct {
@@ -28,6 +32,8 @@ type options struct {
 	allowPrivate bool
 	maxNodes     int
 	maxPeers     int
+	stateDir     string
+	statePeriod  time.Duration
 	logLevel     string
 	logFormat    string
 }
@@ -46,6 +52,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringArrayVar(&o.listen, "listen", defaultListen, "`ADDR:PORT` to answer on; may be repeated")
 	f.StringArrayVar(&o.bootstrap, "bootstrap", defaultBootstrap, "`HOST:PORT` of a node to ask for others, or none; may be repeated")
+	f.StringVar(&o.stateDir, "state-dir", "", "`DIR` to keep the node's id, nodes and peers in over restarts, or none (default $STATE_DIRECTORY, else /var/lib/supernode for root, else ~/.local/state/supernode)")
+	f.DurationVar(&o.statePeriod, "state-period", 5*time.Minute, "save the state every `TIME`, and at the end")
 	f.StringVar(&o.http, "http", "127.0.0.1:6880", "`ADDR:PORT` of the status page, /metrics, /healthz and /debug/pprof, or none")
 	f.StringVar(&o.io, "io", defaultIO, "`BACKEND` that moves datagrams: mmsg (batched system calls, Linux) or net (portable, slower)")
 	f.IntVar(&o.batch, "batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
@@ -57,6 +65,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 
 	// For --help, which can then break the lines between them.
+	f.Lookup("state-period").DefValue = "5m"
 	f.Lookup("listen").DefValue = strings.Join(defaultListen, " ")
 	f.Lookup("bootstrap").DefValue = strings.Join(defaultBootstrap, " ")
 }
@@ -66,6 +75,8 @@ type config struct {
 	options
 	listen       []netip.AddrPort
 	listenChosen bool // by the user, not by default
+	stateChosen  bool // likewise
+	keeper       *keeper
 	bootstrap    []hostPort
 	http         netip.AddrPort // the zero AddrPort: none
 	level        slog.Level
@@ -96,6 +107,9 @@ func (o *options) settle() (*config, error) {
 		if n.value < 1 || n.value > n.max {
 			return nil, wrong(n.flag, strconv.Itoa(n.value), fmt.Sprintf("must be 1 to %d", n.max))
 		}
+	}
+	if o.statePeriod < minStatePeriod {
+		return nil, wrong("state-period", o.statePeriod.String(), "must be "+minStatePeriod.String()+" or more, as in 5m")
 	}
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")

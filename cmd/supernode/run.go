@@ -49,7 +49,7 @@ func newRunCommand(stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c.listenChosen = cmd.Flags().Changed("listen")
+			c.listenChosen, c.stateChosen = cmd.Flags().Changed("listen"), cmd.Flags().Changed("state-dir")
 			return serve(cmd.Context(), c, newLogger(stderr, c))
 		},
 	}
@@ -78,10 +78,14 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return addressError(fmt.Errorf("--listen: %w", err))
 	}
+	if c.keeper, err = openKeeper(c, log); err != nil {
+		return errors.Join(err, transport.Close())
+	}
 	w, err := newWorker(transport, c)
 	if err != nil {
 		return errors.Join(err, transport.Close())
 	}
+	old := c.keeper.restore(w.clock.now(), w.homes)
 	web, err := startWeb(c, w, log)
 	if err != nil {
 		return errors.Join(err, transport.Close())
@@ -94,7 +98,12 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- guarded(w.run, log) }()
-	go newBootstrapper(c.bootstrap, w.bootstrap, log).run(ctx)
+	give := func(seeds []netip.AddrPort) { w.bootstrap(slices.Concat(seeds, old)) }
+	if len(old) > 0 {
+		give(nil)
+	}
+	go newBootstrapper(c.bootstrap, give, log).run(ctx)
+	go c.keeper.run(ctx, w)
 	log.Info("ready", "id", hex.EncodeToString(w.nodeID[:]), "id6", hex.EncodeToString(w.nodeID6[:]),
 		"version", versionText(), "http", web.addr())
 	notify("READY=1", log)
@@ -106,6 +115,10 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 		w.stop()
 		err = <-ended
 	case err = <-ended:
+	}
+	cancel()
+	if err == nil {
+		c.keeper.finish(w)
 	}
 	web.stop()
 	if err == nil {
@@ -171,7 +184,7 @@ func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("read random id: %w", err)
 	}
-	cfg.ID, cfg.ID6 = identity(random, local)
+	cfg.ID, cfg.ID6 = identity(savedIDs(c, random), local)
 	return dht.New(cfg)
 }
 

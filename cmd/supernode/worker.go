@@ -30,6 +30,11 @@ type worker struct {
 	tally     tally
 	published published
 
+	keeper *keeper                // nil: none
+	homes  []dht.Home             // what the node's state is saved under
+	saves  atomic.Pointer[saving] // for the worker to take up
+	saving *saving                // under way
+
 	stopping atomic.Bool
 	seeds    atomic.Pointer[[]netip.AddrPort] // bootstrap addresses for the node to take over
 }
@@ -45,6 +50,7 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 		own:     [2]*udp.Outbox{udp.NewOutbox(c.batch), udp.NewOutbox(c.batch)},
 		sockets: [2]int{-1, -1},
 		scratch: make([]byte, 0, udp.MaxDatagram),
+		homes:   homes(node, c.listen), keeper: c.keeper,
 	}
 	for i, addr := range transport.Local() {
 		if f := family(addr.Addr()); w.sockets[f] < 0 {
@@ -95,6 +101,9 @@ func (w *worker) turn(rest time.Duration) (time.Duration, error) {
 		w.node.Bootstrap(now, *seeds...)
 	}
 	rest = w.speak(now)
+	if w.save(now) {
+		rest = 0
+	}
 	w.tally.counts, w.tally.at = w.node.Counts(), now
 	w.published.offer(&w.tally)
 	return rest, nil
