@@ -140,11 +140,6 @@ func (r *restorer) swarm(infohash *wire.ID, f family, records []byte) {
 	}
 }
 
-// restore is announce for a peer that has so long left to live.
-func (p *peerStore) restore(now Instant, infohash *wire.ID, peer netip.AddrPort, left time.Duration, seed bool) bool {
-	return p.announce(now.Add(left-peerLifetime), infohash, peer, seed)
-}
-
 // quota lets limit of total pass, evenly.
 type quota struct{ limit, total, seen uint64 }
 

@@ -3,14 +3,15 @@ package dht
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"net/netip"
 	"time"
 
 	"supernode/dht/wire"
 )
 
 const (
-	// partTarget is the size at which a part of a snapshot ends, partSwarms the number of places for swarms, filled
-	// or not, that one call looks at. Together they make a call take some tens of microseconds.
+	// partTarget is the size at which a part of a snapshot ends, partSwarms the number of swarms, of whatever size,
+	// that one call looks at. Together they make a call take some tens of microseconds.
 	partTarget = 8 << 10
 	partSwarms = 512
 
@@ -87,8 +88,11 @@ func (s *Snapshot) enter(stage snapshotStage) {
 	if stage == stageHome && s.home == len(s.homes) {
 		s.stage = stagePeers
 	}
-	if s.stage == stagePeers && len(s.homes) == 0 {
-		s.stage = stageEnd
+	if s.stage == stagePeers {
+		s.cursor = eachSwarm
+		if len(s.homes) == 0 {
+			s.stage = stageEnd
+		}
 	}
 }
 
@@ -143,54 +147,31 @@ func (s *Snapshot) appendNodes(dst []byte) (out []byte, more bool) {
 
 // appendPeers goes on with the swarms.
 func (s *Snapshot) appendPeers(dst []byte) (out []byte, more bool) {
-	p := s.homes[0].Node.peers
 	dst, start := beginBlock(dst, kindPeers)
 	for range partSwarms {
-		if s.cursor >= int(p.allocated) || len(dst)-start >= partTarget {
+		if s.cursor == 0 || len(dst)-start >= partTarget {
 			break
 		}
-		if w := p.swarm(uint32(s.cursor)); w.used {
-			for f := range family(families) {
-				dst = s.appendSwarm(dst, p, w, f)
+		dst = s.appendSwarm(dst)
+	}
+	return endBlock(dst, start), s.cursor > 0
+}
+
+// appendSwarm appends the peers of one info_hash, a record for each family it has any of.
+func (s *Snapshot) appendSwarm(dst []byte) []byte {
+	head, n := 0, uint16(0) // of the record begun last
+	s.cursor = s.homes[0].Node.peers.each(s.start, s.cursor,
+		func(infohash *wire.ID, peer netip.AddrPort, remaining time.Duration, seed bool) {
+			if f := familyOf(peer.Addr()); n == 0 || dst[head+len(infohash)] != byte(f) {
+				head, n = len(dst), 0
+				dst = append(append(dst, infohash[:]...), byte(f), 0, 0)
 			}
-		}
-		s.cursor++
-	}
-	return endBlock(dst, start), s.cursor < int(p.allocated)
-}
-
-// appendSwarm appends the peers of one info_hash and family that have not expired, if there are any.
-func (s *Snapshot) appendSwarm(dst []byte, p *peerStore, w *swarm, f family) []byte {
-	list := &w.lists[f]
-	if list.n == 0 {
-		return dst
-	}
-	start := len(dst)
-	dst = append(append(dst, w.infohash[:]...), byte(f), 0, 0)
-	n, size := 0, peerSize[f]
-	for records := p.records(f, list); len(records) > 0; records = records[size:] {
-		end := stampOf(records[:size])
-		if left := end.left(s.start); left > 0 {
-			dst = append(dst, records[:addrSize[f]]...)
-			dst = appendFlagged(dst, newFlagged(int64(left/Instant(time.Second)), end&stampSeed != 0))
+			dst = appendFlagged(wire.AppendAddr(dst, peer), newFlagged(int64(remaining/time.Second), seed))
 			n++
-		}
-	}
-	if n == 0 {
-		return dst[:start]
-	}
-	binary.LittleEndian.PutUint16(dst[start+swarmHead-2:], uint16(n))
-	s.counts[kindPeers] += uint64(n)
+			binary.LittleEndian.PutUint16(dst[head+swarmHead-2:], n)
+			s.counts[kindPeers]++
+		})
 	return dst
-}
-
-// left is how long after now the end s comes, zero or less if it has come.
-func (s stamp) left(now Instant) Instant {
-	units := (s - newStamp(now, false)) & stampTime
-	if units > stampTime/2 {
-		return 0
-	}
-	return Instant(units)*stampUnit - now%stampUnit
 }
 
 func (s *Snapshot) appendEnd(dst []byte) []byte {

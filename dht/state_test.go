@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -423,4 +424,39 @@ func TestStateMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.ErrorContains(t, err, "cut short")
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*maxBlock))
+}
+
+// TestStateOfVersion1 reads a file that the first version of the format was written in, and finds all of fuzzNode.
+func TestStateOfVersion1(t *testing.T) {
+	file, err := os.Open("testdata/state.v1")
+	require.NoError(t, err)
+	defer file.Close()
+	s, err := OpenState(file)
+	require.NoError(t, err)
+	require.Equal(t, stateCreated, s.Created)
+	was, n := fuzzNode(t), newNode(t, Config{Seed: [32]byte{9}})
+	id, ok := s.ID(netip.MustParseAddrPort("0.0.0.0:6881"))
+	require.True(t, ok)
+	require.Equal(t, was.ID(), id)
+	_, err = s.Restore(fuzzStart, 0, homesOf(n))
+	require.NoError(t, err)
+	for f := range family(families) {
+		require.Equal(t, nodesOf(was.tables[f], fuzzStart), nodesOf(n.tables[f], fuzzStart))
+	}
+	require.Equal(t, stored(t, was.peers), stored(t, n.peers))
+}
+
+// TestSnapshotDoesNotAllocate: it is taken on the packet path.
+func TestSnapshotDoesNotAllocate(t *testing.T) {
+	n, _ := full(t)
+	homes, buf, s := homesOf(n), make([]byte, 0, SnapshotPart), (*Snapshot)(nil)
+	parts := 0
+	allocs := testing.AllocsPerRun(1, func() {
+		s = NewSnapshot(0, stateCreated, homes)
+		for more := true; more; parts++ {
+			buf, more = s.Append(buf[:0])
+		}
+	})
+	require.LessOrEqual(t, allocs, 1., "the Snapshot itself")
+	require.Greater(t, parts, 10)
 }
