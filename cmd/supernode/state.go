@@ -22,6 +22,7 @@ const finishLimit = 3500 * time.Millisecond
 type keeper struct {
 	dir    *stateDir
 	period time.Duration
+	limit  time.Duration // of the save at the end
 	log    *slog.Logger
 
 	file  *os.File   // of saved
@@ -51,7 +52,7 @@ func openKeeper(c *config, log *slog.Logger) (*keeper, error) {
 		log.Warn("running without saved state: no home directory to keep it in, --state-dir names one")
 		return nil, nil
 	}
-	k := &keeper{period: c.statePeriod, log: log, ended: make(chan struct{})}
+	k := &keeper{period: c.statePeriod, limit: finishLimit, log: log, ended: make(chan struct{})}
 	err := k.open(path)
 	if err == nil {
 		return k, nil
@@ -233,8 +234,8 @@ func (k *keeper) finish(w *worker) {
 		if err != nil {
 			k.log.Warn("state not saved, that of an earlier time stays", "dir", k.dir.path, "error", err)
 		}
-	case <-time.After(finishLimit):
-		k.log.Warn("state not saved in time, that of an earlier time stays", "dir", k.dir.path, "limit", finishLimit)
+	case <-time.After(k.limit):
+		k.log.Warn("state not saved in time, that of an earlier time stays", "dir", k.dir.path, "limit", k.limit)
 	}
 }
 

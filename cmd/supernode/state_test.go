@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/hex"
+	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -264,6 +266,18 @@ func TestStateWaits(t *testing.T) {
 	given.givenUp.Store(true)
 	require.False(t, w.save(0))
 	require.Nil(t, w.saving)
+}
+
+// TestStateSlowDisk: a disk that does not let go of the last save does not keep the command from ending.
+func TestStateSlowDisk(t *testing.T) {
+	dir, err := openStateDir(t.TempDir())
+	require.NoError(t, err)
+	defer dir.close()
+	var said strings.Builder
+	k := &keeper{dir: dir, limit: time.Millisecond, log: slog.New(slog.NewTextHandler(&said, nil)), ended: make(chan struct{})}
+	k.finish(newTestWorker(t, openers[backends[0]]))
+	require.Contains(t, said.String(), "state not saved in time, that of an earlier time stays")
+	require.Empty(t, names(t, dir.path))
 }
 
 // fillNodes makes w's node know so many others, who answered just now.
