@@ -66,7 +66,7 @@ type restorer struct {
 	away     int64 // seconds
 	homes    []Home
 	quotas   map[*table]*quota
-	old      [families]sample
+	old      [families]reservoir
 	to       *Home // where nodes go now; nil: nowhere
 	restored Restored
 }
@@ -149,13 +149,13 @@ func (q *quota) next() bool {
 	return q.total <= q.limit || (i+1)*q.limit/q.total > i*q.limit/q.total
 }
 
-// sample keeps maxOld addresses of all that are added, each with the same chance.
-type sample struct {
+// reservoir keeps maxOld addresses of all that are added, each with the same chance.
+type reservoir struct {
 	addrs []netip.AddrPort
 	added uint64
 }
 
-func (s *sample) add(addr netip.AddrPort, random uint64) {
+func (s *reservoir) add(addr netip.AddrPort, random uint64) {
 	s.added++
 	if len(s.addrs) < maxOld {
 		s.addrs = append(s.addrs, addr)
