@@ -94,7 +94,7 @@ func TestState(t *testing.T) {
 		for i := range 300 {
 			f := family(i % 2)
 			hold(t, saver, idOf(byte(i), byte(i>>8), 1), addrOf(f, i), start.Add(time.Duration(i)*time.Second))
-			infohash := idOf(byte(i%10), 2)
+			infohash := idOf(byte(i%20), 2) // of one family, and few enough for a reply
 			at := start.Add(time.Duration(i*4) * time.Second)
 			require.True(t, saver.peers.announce(at, &infohash, addrOf(f, i), i%3 == 0))
 		}
@@ -136,13 +136,15 @@ func comparePeers(t *testing.T, a, b *Node, saved, restored Instant, away time.D
 	t.Helper()
 	const slack = 2 * time.Duration(stampUnit)
 	for later := time.Duration(0); later < peerLifetime; later += 3 * time.Minute {
-		for i := range 10 {
+		for i := range 20 {
 			infohash := idOf(byte(i), 2)
 			for f := range family(families) {
-				values := func(n *Node, now Instant) map[string]bool {
-					m := map[string]bool{}
-					for v := range slices.Chunk(n.peers.appendValues(nil, now, &infohash, f, 0, 1<<20), valueSize[f]) {
-						m[string(v)] = true
+				values := func(n *Node, now Instant) map[netip.AddrPort]bool {
+					m := map[netip.AddrPort]bool{}
+					q := wire.Message{Method: wire.GetPeers, InfoHash: infohash[:], ReadOnly: true}
+					r := ask(t, n, now, addrOf(f, 9000), q)
+					for peer := range r.Peers() {
+						m[peer] = true
 					}
 					return m
 				}
