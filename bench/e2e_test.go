@@ -253,7 +253,7 @@ func TestBrokenServers(t *testing.T) {
 	dir := home(t)
 	wrapper := filepath.Join(dir, "wrapper")
 	require.NoError(t, os.WriteFile(wrapper, fmt.Appendf(nil,
-		"#!/bin/sh\n%s/supernode run --listen $1 --bootstrap none --http none --allow-private\necho ended\n", dir), 0o755))
+		"#!/bin/sh\n%s/supernode run --listen $1 --bootstrap none --state-dir none --http none --allow-private\necho ended\n", dir), 0o755))
 	for _, c := range []struct{ name, command, says string }{
 		{"ends", "/bin/false", "bench: server /bin/false has ended (exit status 1)"},
 		{"says why", dir + "/supernode --listen nonsense", "supernode has ended (exit status 2); it said: supernode: "},

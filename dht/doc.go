@@ -29,6 +29,11 @@
 // with the transaction id we chose, enters the routing table; only a query that returns a token we gave to
 // its address stores a peer or an item, and a mutable item only if its owner signed it.
 //
+// # Over a restart
+//
+// [Snapshot] writes what nodes know in small parts between batches; [OpenState] and [State.Restore] read it back, with
+// the same distrust as for datagrams, and without what has expired meanwhile.
+//
 // # Limits
 //
 // Everything that grows has a bound set at construction: nodes, peers, items, outstanding queries, addresses to

@@ -37,8 +37,8 @@ const Subject = "supernode"
 func Builtin(dir string) []Server {
 	return []Server{{
 		Name:    Subject,
-		Command: filepath.Join(dir, "supernode") + " run --listen {addr} --bootstrap none --http none --allow-private --rate-limit off --log-level warn",
-		Note:    "default settings, no bootstrap, no rate limit",
+		Command: filepath.Join(dir, "supernode") + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn",
+		Note:    "default settings, no bootstrap, no state, no rate limit",
 	}, {
 		Name:    "anacrolix",
 		Command: filepath.Join(dir, "anacrolix-server") + " {addr}",

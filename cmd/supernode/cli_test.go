@@ -108,7 +108,7 @@ func TestWrongAddress(t *testing.T) {
 	} {
 		for _, backend := range backends {
 			t.Run(name+" "+backend, func(t *testing.T) {
-				args := append([]string{"--io", backend, "--bootstrap", "none", "--log-level", "error"}, c.args...)
+				args := append([]string{"--io", backend, "--bootstrap", "none", "--state-dir", "none", "--log-level", "error"}, c.args...)
 				if !strings.Contains(strings.Join(args, " "), "--http") {
 					args = append(args, "--http", "none")
 				}

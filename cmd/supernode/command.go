@@ -101,6 +101,9 @@ func flagError(err error) error {
 			mend = errors.New("must be true or false")
 		}
 	}
+	if invalid.GetFlag().Value.Type() == "duration" {
+		mend = errors.New("must be a time, as in 5m")
+	}
 	return usageError{fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), mend)}
 }
 

@@ -59,7 +59,7 @@ func TestPrivilegedPort(t *testing.T) {
 		"0.0.0.0:881": {"--listen", "0.0.0.0:881", "--http", none},
 		"0.0.0.0:880": {"--listen", "0.0.0.0:6881", "--http", "0.0.0.0:880"},
 	} {
-		cmd := exec.Command(built, append(args, "--bootstrap", none, "--log-level", "error")...)
+		cmd := exec.Command(built, append(args, "--bootstrap", none, "--state-dir", none, "--log-level", "error")...)
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -19,11 +19,12 @@ type site struct {
 }
 
 // sitesOf pairs the first IPv4 socket with the first IPv6 socket, the second with the second, and so on. random gives a
-// fresh random id.
+// fresh random id, and saved the id that the node had at a socket before, or else the other.
 //
 // Each id complies with BEP 42 from the first answer on where the address tells what others see: clients that enforce
-// it announce to no other node. Behind a NAT, and where traffic leaves by another address than it arrives at, it does not.
-func sitesOf(local []netip.AddrPort, random func() wire.ID) (sites []site) {
+// it announce to no other node. Behind a NAT, and where traffic leaves by another address than it arrives at, it does not
+// before others have said where they see the node.
+func sitesOf(local []netip.AddrPort, saved func(socket int, other wire.ID) wire.ID, random func() wire.ID) (sites []site) {
 	var used [2]int
 	for socket, addr := range local {
 		f := family(addr.Addr())
@@ -37,7 +38,7 @@ func sitesOf(local []netip.AddrPort, random func() wire.ID) (sites []site) {
 		if seen.IsUnspecified() {
 			seen = sourceAddr(f)
 		}
-		s.sockets[f], s.ids[f] = socket, dht.SecureID(s.ids[f], seen)
+		s.sockets[f], s.ids[f] = socket, dht.SecureID(saved(socket, s.ids[f]), seen)
 	}
 	for i := range sites {
 		s := &sites[i]

@@ -44,7 +44,13 @@ func TestSites(t *testing.T) {
 				local = append(local, netip.MustParseAddrPort(addr))
 			}
 			next := 0
-			require.Equal(t, test.want, sitesOf(local, func() wire.ID { next++; return ids[next-1] }))
+			random := func() wire.ID { next++; return ids[next-1] }
+			fresh := func(_ int, other wire.ID) wire.ID { return other }
+			require.Equal(t, test.want, sitesOf(local, fresh, random))
+			saved := func(int, wire.ID) wire.ID { return wire.ID{9} }
+			for _, s := range sitesOf(local, saved, randomID) {
+				require.Equal(t, []byte{0, 0}, s.ids[0][3:5], "saved ids go before random ones")
+			}
 		})
 	}
 }

@@ -94,8 +94,12 @@ func startCommand(t testing.TB, cmd *exec.Cmd) *process {
 func startElsewhere(t testing.TB, cmd *exec.Cmd, client *http.Client, start func() error) *process {
 	t.Helper()
 	for flag, value := range map[string]string{
-		"--listen": "127.0.0.1:0", "--http": "127.0.0.1:0", "--bootstrap": none, "--log-format": "json",
+		"--listen": "127.0.0.1:0", "--http": "127.0.0.1:0", "--bootstrap": none, "--log-format": "json", "--state-dir": none,
 	} {
+		systemd := slices.ContainsFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "STATE_DIRECTORY=") })
+		if flag == "--state-dir" && systemd {
+			continue // which says where
+		}
 		if !slices.Contains(cmd.Args, flag) {
 			cmd.Args = append(cmd.Args, flag, value)
 		}

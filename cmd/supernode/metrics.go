@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -50,6 +51,9 @@ var (
 	descItems     = desc("items", "Stored items (BEP 44).")
 	descExternal  = desc("external_address_info", "Always 1; at which address others see the node, once they agree.", "family", "address")
 	descPending   = desc("pending_queries", "Queries of the node's own that wait for an answer.")
+	descStateAt   = desc("state_saved_timestamp_seconds", "When the state on disk was saved, by the Unix clock.")
+	descStateTook = desc("state_save_seconds", "How long the last save took.")
+	descStateSize = desc("state_bytes", "Size of the last saved state.")
 	descCtEntries = desc("conntrack_entries", "Connection tracking entries in the node's network namespace.")
 	descCtLimit   = desc("conntrack_limit", "Connection tracking entries at most, host-wide.")
 )
@@ -107,6 +111,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descExternal, 1, [2]string{"ipv4", "ipv6"}[family(addr)], addr.String())
 	}
 	ch <- batchHistogram(&t)
+	if k := c.w.keeper; k != nil && k.at.Load() != 0 {
+		gauge(descStateAt, float64(k.at.Load())/1e9)
+		gauge(descStateTook, time.Duration(k.took.Load()).Seconds())
+		gauge(descStateSize, float64(k.bytes.Load()))
+	}
 	if facts, err := conntrack.Read(); err == nil && facts.Present {
 		gauge(descCtEntries, float64(facts.Count))
 		gauge(descCtLimit, float64(facts.Limit))

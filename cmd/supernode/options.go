@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -25,6 +26,9 @@ const (
 // makes us send to its owner, to 250 replies of at most 1,024 bytes: 2 Mbit/s.
 const defaultRateLimit = 250
 
+// minStatePeriod keeps the disk from being written all the time.
+const minStatePeriod = 100 * time.Millisecond
+
 // options are the flags of "run" as they were given; settle makes them a config.
 type options struct {
 	listen       []string
@@ -39,6 +43,8 @@ type options struct {
 	maxPeers     int
 	maxItems     int
 	rateLimit    string
+	stateDir     string
+	statePeriod  time.Duration
 	logLevel     string
 	logFormat    string
 }
@@ -57,6 +63,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringArrayVar(&o.listen, "listen", defaultListen, "`ADDR:PORT` to answer on; may be repeated")
 	f.StringArrayVar(&o.bootstrap, "bootstrap", defaultBootstrap, "`HOST:PORT` of a node to ask for others, or none; may be repeated")
+	f.StringVar(&o.stateDir, "state-dir", "", "`DIR` to keep the node's id, nodes and peers in over restarts, or none (default $STATE_DIRECTORY, else /var/lib/supernode for root, else ~/.local/state/supernode)")
+	f.DurationVar(&o.statePeriod, "state-period", 5*time.Minute, "save the state every `TIME`, and at the end")
 	f.StringVar(&o.http, "http", "127.0.0.1:6880", "`ADDR:PORT` of the status page, /metrics, /healthz and /debug/pprof, or none")
 	f.StringVar(&o.io, "io", defaultIO, "`BACKEND` that moves datagrams: mmsg (batched system calls, Linux) or net (portable, slower)")
 	f.IntVar(&o.batch, "batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
@@ -71,6 +79,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 
 	// For --help, which can then break the lines between them.
+	f.Lookup("state-period").DefValue = "5m"
 	f.Lookup("listen").DefValue = strings.Join(defaultListen, " ")
 	f.Lookup("bootstrap").DefValue = strings.Join(defaultBootstrap, " ")
 }
@@ -80,6 +89,8 @@ type config struct {
 	options
 	listen       []netip.AddrPort
 	listenChosen bool // by the user, not by default
+	stateChosen  bool // likewise
+	keeper       *keeper
 	bootstrap    []hostPort
 	http         netip.AddrPort // the zero AddrPort: none
 	rateLimit    int            // zero: none
@@ -112,6 +123,9 @@ func (o *options) settle() (*config, error) {
 		if n.value < 1 || n.value > n.max {
 			return nil, wrong(n.flag, strconv.Itoa(n.value), fmt.Sprintf("must be 1 to %d", n.max))
 		}
+	}
+	if o.statePeriod < minStatePeriod {
+		return nil, wrong("state-period", o.statePeriod.String(), "must be "+minStatePeriod.String()+" or more, as in 5m")
 	}
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")

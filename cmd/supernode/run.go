@@ -48,7 +48,7 @@ func newRunCommand(stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c.listenChosen = cmd.Flags().Changed("listen")
+			c.listenChosen, c.stateChosen = cmd.Flags().Changed("listen"), cmd.Flags().Changed("state-dir")
 			return serve(cmd.Context(), c, newLogger(stderr, c))
 		},
 	}
@@ -77,10 +77,14 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return addressError(fmt.Errorf("--listen: %w", err))
 	}
+	if c.keeper, err = openKeeper(c, log); err != nil {
+		return errors.Join(err, transport.Close())
+	}
 	w, err := newWorker(transport, c)
 	if err != nil {
 		return errors.Join(err, transport.Close())
 	}
+	old := c.keeper.restore(w.clock.now(), w.homes)
 	web, err := startWeb(c, w, log)
 	if err != nil {
 		return errors.Join(err, transport.Close())
@@ -93,7 +97,12 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- guarded(w.run, log) }()
-	go newBootstrapper(c.bootstrap, w.bootstrap, log).run(ctx)
+	give := func(seeds []netip.AddrPort) { w.bootstrap(slices.Concat(seeds, old)) }
+	if len(old) > 0 {
+		give(nil)
+	}
+	go newBootstrapper(c.bootstrap, give, log).run(ctx)
+	go c.keeper.run(ctx, w)
 	go logMoves(ctx, w.moved, log)
 	log.Info("ready", "version", versionText(), "http", web.addr())
 	notify("READY=1", log)
@@ -105,6 +114,10 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 		w.stop()
 		err = <-ended
 	case err = <-ended:
+	}
+	cancel()
+	if err == nil {
+		c.keeper.finish(w)
 	}
 	web.stop()
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"supernode/dht"
+	"supernode/dht/wire"
 	"supernode/internal/udp"
 )
 
@@ -26,6 +27,11 @@ type worker struct {
 	tally     tally
 	published published
 
+	keeper *keeper                // nil: none
+	homes  []dht.Home             // by socket; what the state is saved under
+	saves  atomic.Pointer[saving] // for the worker to take up
+	saving *saving                // under way
+
 	stopping atomic.Bool
 	seeds    atomic.Pointer[[]netip.AddrPort] // bootstrap addresses for the nodes to take over
 }
@@ -42,6 +48,7 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 		transport: transport, moved: make(chan move, 16), clock: clock{time.Now()},
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		scratch: make([]byte, 0, udp.MaxDatagram),
+		keeper:  c.keeper,
 	}
 	if err := w.settle(c); err != nil {
 		return nil, err
@@ -54,6 +61,9 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 			}
 		}
 	}
+	for socket, r := range w.at {
+		w.homes = append(w.homes, dht.Home{Node: r.node, Listen: c.listen[socket]})
+	}
 	w.tally.selves = w.selves()
 	w.published.offer(&w.tally)
 	return w, nil
@@ -63,7 +73,8 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 func (w *worker) settle(c *config) error {
 	local := w.transport.Local()
 	var first *dht.Node
-	for _, s := range sitesOf(local, randomID) {
+	saved := func(socket int, other wire.ID) wire.ID { return c.keeper.id(c.listen[socket], other) }
+	for _, s := range sitesOf(local, saved, randomID) {
 		node, err := newNode(c, local, s, first)
 		if err != nil {
 			return fmt.Errorf("make node: %w", err)
@@ -123,6 +134,9 @@ func (w *worker) turn(rest time.Duration) (time.Duration, error) {
 	rest = heartbeat
 	for i := range w.residents {
 		rest = min(rest, w.speak(now, &w.residents[i]))
+	}
+	if w.save(now) {
+		rest = 0
 	}
 	w.notice()
 	w.tally.counts, w.tally.at = w.counts(), now
