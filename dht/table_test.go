@@ -278,16 +278,16 @@ func skewedID(t *rapid.T, label string) wire.ID {
 	return id
 }
 
-// crowdedAddr draws compact addresses from few subnets and hosts.
+// crowdedAddr draws compact addresses from few networks, subnets and hosts.
 func crowdedAddr(t *rapid.T, f family, label string) string {
 	subnet := rapid.IntRange(0, 40).Draw(t, label+" subnet")
 	host := rapid.ByteRange(0, 3).Draw(t, label+" host")
 	port := rapid.ByteRange(1, 2).Draw(t, label+" port")
 	if f == v4 {
-		return string([]byte{9, 9, byte(subnet), host, 0, port})
+		return string([]byte{9, 9 + byte(subnet&1), byte(subnet), host, 0, port})
 	}
 	last := rapid.ByteRange(0, 5).Draw(t, label+" interface")
-	return string([]byte{0x20, 3, 0, 0, 0, byte(subnet), 0, host, 15: last, 17: port})
+	return string([]byte{0x20, 3, 0, byte(subnet & 1), 0, byte(subnet), 0, host, 15: last, 17: port})
 }
 
 func TestTableAgainstModel(t *testing.T) {
