@@ -25,7 +25,7 @@ import (
 func BenchmarkMemoryPeers(b *testing.B) {
 	const peers, infohashes = 10_000_000, 1_000_000
 	for range b.N {
-		before := residentBytes(b)
+		before := resident(b)
 		p := newPeerStore(peers, testKey)
 		rng := rand.New(rand.NewPCG(1, 2))
 		start := time.Now()
@@ -39,7 +39,7 @@ func BenchmarkMemoryPeers(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(time.Since(start).Nanoseconds())/peers, "announce-ns")
-		b.ReportMetric(float64(residentBytes(b)-before)/peers, "B/peer")
+		b.ReportMetric(float64(resident(b)-before)/peers, "B/peer")
 		b.ReportMetric(float64(p.bytes())/peers, "counted-B/peer")
 		forget := gcPause()
 		for range 10 {

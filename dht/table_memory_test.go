@@ -64,10 +64,10 @@ func BenchmarkMemoryNodes(b *testing.B) {
 		for _, count := range []int{100_000, DefaultMaxNodes} {
 			b.Run(fmt.Sprintf("%s/%d", name, count), func(b *testing.B) {
 				for range b.N {
-					before := residentBytes(b)
+					before := resident(b)
 					table := newTable(family(f), count, testKey)
 					fillTable(table, count)
-					b.ReportMetric(float64(residentBytes(b)-before)/float64(count), "B/node")
+					b.ReportMetric(float64(resident(b)-before)/float64(count), "B/node")
 					b.ReportMetric(float64(tableBytes(table))/float64(count), "computed-B/node")
 				}
 			})
@@ -75,8 +75,8 @@ func BenchmarkMemoryNodes(b *testing.B) {
 	}
 }
 
-// residentBytes is the process's resident set after the collector has returned what is free.
-func residentBytes(tb testing.TB) int {
+// resident is the process's resident set after the collector has returned what is free.
+func resident(tb testing.TB) int {
 	tb.Helper()
 	debug.FreeOSMemory()
 	text, err := os.ReadFile("/proc/self/statm")

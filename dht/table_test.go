@@ -234,24 +234,31 @@ func contents(t rapid.TB, table *table) map[string]modelNode {
 	return nodes
 }
 
-// closestTo is what appendClosest promises, by sorting everything.
+// closestTo is what appendClosest promises, by looking at every node.
 func closestTo(nodes map[string]modelNode, target wire.ID, asker asker) []byte {
-	type candidate struct{ distance, blob []byte }
-	var all []candidate
+	type candidate struct {
+		distance, id wire.ID
+		addr         string
+	}
+	var best []candidate
 	for addr, n := range nodes {
 		if n.id == *asker.id || addr == string(asker.addr) || n.fails > 0 {
 			continue
 		}
-		d := make([]byte, 20)
-		for i := range d {
-			d[i] = n.id[i] ^ target[i]
+		c := candidate{id: n.id, addr: addr}
+		for i := range c.distance {
+			c.distance[i] = n.id[i] ^ target[i]
 		}
-		all = append(all, candidate{d, append(n.id[:], addr...)})
+		i, _ := slices.BinarySearchFunc(best, c, func(a, b candidate) int {
+			return bytes.Compare(a.distance[:], b.distance[:])
+		})
+		if best = slices.Insert(best, i, c); len(best) > K {
+			best = best[:K]
+		}
 	}
-	slices.SortFunc(all, func(a, b candidate) int { return bytes.Compare(a.distance, b.distance) })
 	var blobs []byte
-	for _, c := range all[:min(K, len(all))] {
-		blobs = append(blobs, c.blob...)
+	for _, c := range best {
+		blobs = append(append(blobs, c.id[:]...), c.addr...)
 	}
 	return blobs
 }
@@ -271,16 +278,16 @@ func skewedID(t *rapid.T, label string) wire.ID {
 	return id
 }
 
-// crowdedAddr draws compact addresses from few subnets and hosts.
+// crowdedAddr draws compact addresses from few networks, subnets and hosts.
 func crowdedAddr(t *rapid.T, f family, label string) string {
 	subnet := rapid.IntRange(0, 40).Draw(t, label+" subnet")
 	host := rapid.ByteRange(0, 3).Draw(t, label+" host")
 	port := rapid.ByteRange(1, 2).Draw(t, label+" port")
 	if f == v4 {
-		return string([]byte{9, 9, byte(subnet), host, 0, port})
+		return string([]byte{9, 9 + byte(subnet&1), byte(subnet), host, 0, port})
 	}
 	last := rapid.ByteRange(0, 5).Draw(t, label+" interface")
-	return string([]byte{0x20, 3, 0, 0, 0, byte(subnet), 0, host, 15: last, 17: port})
+	return string([]byte{0x20, 3, 0, byte(subnet & 1), 0, byte(subnet), 0, host, 15: last, 17: port})
 }
 
 func TestTableAgainstModel(t *testing.T) {
@@ -407,6 +414,8 @@ func TestTableLarge(t *testing.T) {
 				}
 			}
 			check()
+			churn(table, rng, 110_000, 50_000)
+			check()
 			for i := range 110_000 {
 				if i%5 != 0 {
 					table.forget(compact(addr4(i)))
@@ -415,6 +424,58 @@ func TestTableLarge(t *testing.T) {
 			check()
 		})
 	}
+}
+
+// churn does at random what happens to a table: hosts below the given number answer, sometimes under another id, or fail.
+func churn(table *table, rng *rand.ChaCha8, hosts, events int) {
+	for range events {
+		addr := compact(addrOf(table.family, int(rng.Uint64()%uint64(hosts))))
+		at, found, _ := table.find(addr)
+		var id wire.ID
+		rng.Read(id[:])
+		switch event := rng.Uint64() % 16; {
+		case event < 5:
+			table.failed(addr)
+		case event < 6:
+			table.forget(addr)
+		case found && event < 12:
+			id = wire.ID(table.blob(at))
+			fallthrough
+		default:
+			if rng.Uint64()%4 == 0 {
+				id = SecureID(id, wire.Addr(addr).Addr())
+			}
+			table.answered(&id, addr, uint32(event))
+		}
+	}
+}
+
+// TestTableOfAnySize lets tables of one to five thousand nodes live, and compares their answers with what sorting gives.
+// Hosts are more than there is room for.
+func TestTableOfAnySize(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f family) {
+		for _, limit := range []int{1, 2, 7, 8, 9, 63, 64, 65, 100, 200, 1000, 2048, 2049, 5000} {
+			rng := rand.NewChaCha8([32]byte{byte(limit), byte(limit >> 8)})
+			table := newTable(f, limit, newHashKey(rng))
+			hosts := limit + limit/2 + 1
+			for range 10 {
+				churn(table, rng, hosts, hosts)
+				nodes := contents(t, table)
+				require.LessOrEqual(t, len(nodes), limit)
+				for range 10 {
+					target := idOf()
+					rng.Read(target[:])
+					id, addr := idOf(), compact(addrOf(f, int(rng.Uint64()%uint64(hosts))))
+					if n, ok := nodes[string(addr)]; ok && rng.Uint64()%2 == 0 {
+						target = n.id // whose owner asks
+					}
+					by := asker{&id, addr}
+					require.Equal(t, closestTo(nodes, target, by), table.appendClosest(nil, &target, by), "%d nodes", len(nodes))
+				}
+			}
+			require.Greater(t, table.count, limit/4, "too little happened")
+		}
+	})
 }
 
 // TestTableBounds says in plain cases what one host, one subnet and one bucket may hold.
