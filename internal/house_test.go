@@ -26,6 +26,7 @@ var imports = []struct {
 	{packages: "supernode/dht", std: true, allowed: []string{"supernode/dht/wire", "github.com/dchest/siphash"},
 		never: []string{"net", "os", "log", "log/slog", "crypto/rand"}},
 	{packages: "supernode/dht/sim", std: true, allowed: []string{"supernode/dht", "supernode/dht/wire"}},
+	{packages: "supernode/examples/...", std: true, allowed: []string{"supernode/dht", "supernode/dht/wire"}},
 	{packages: "supernode/internal/udp", std: true, never: []string{"supernode/dht", "supernode/dht/..."}},
 	{packages: "supernode/internal/...", std: true,
 		never: []string{"supernode/dht", "supernode/dht/...", "supernode/internal/udp", "supernode/cmd/...", "supernode/bench/..."}},
