@@ -193,7 +193,7 @@ func (n *Node) askFor(now Instant, dst []byte, t target, asked purpose, find wir
 // one more.
 func (n *Node) send(now Instant, dst []byte, q query, m *wire.Message) (out []byte, to netip.AddrPort, tid uint32) {
 	tid = n.pending.add(n.rng, now, q)
-	var t [4]byte
+	t := &n.scratch.tid
 	binary.BigEndian.PutUint32(t[:], tid)
 	m.Kind, m.T, m.Version, m.ID, m.ReadOnly = wire.Query, t[:], n.version[:], n.idFor(q.family)[:], n.quiet
 	return m.Append(dst), wire.Addr(q.addr[:addrSize[q.family]]), tid
