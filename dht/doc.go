@@ -20,7 +20,11 @@
 //	}
 //	wait for datagrams until node.NextWake()
 //
-// Neither door allocates or keeps a slice it was given. A Node belongs to one goroutine at a time.
+// Neither door keeps a slice it was given, or allocates, but for what a search of the embedder's finds. A Node belongs
+// to one goroutine at a time.
+//
+// [Node.Search] starts a lookup, which goes through the same doors: it finds nodes, peers or stored values, and
+// announces or stores what it is told to.
 //
 // # What the node believes
 //
@@ -33,6 +37,8 @@
 //
 // [Snapshot] writes what nodes know in small parts between batches; [OpenState] and [State.Restore] read it back, with
 // the same distrust as for datagrams, and without what has expired meanwhile.
+//
+// Silence is held against a node only while others answer: an outage of the own network empties no table.
 //
 // # Limits
 //

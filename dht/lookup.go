@@ -131,8 +131,8 @@ func (s *Search) check() error {
 		return errors.New("search: Announce: Port must not be 0 unless Implied is set")
 	case s.Put != nil && s.Method != wire.Get:
 		return fmt.Errorf("search: Put: needs Method get, not %v", s.Method)
-	case len(s.Salt) > maxItemSalt:
-		return fmt.Errorf("search: Salt of %d bytes: must not be longer than %d", len(s.Salt), maxItemSalt)
+	case len(s.Salt) > MaxSalt:
+		return fmt.Errorf("search: Salt of %d bytes: must not be longer than %d", len(s.Salt), MaxSalt)
 	}
 	return nil
 }

@@ -2,18 +2,10 @@ package dht
 
 import (
 	"crypto/ed25519"
-	"crypto/sha1"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"supernode/dht/wire"
-)
-
-// Bounds of BEP 44, in bytes.
-const (
-	maxItemValue = 1000
-	maxItemSalt  = 64
 )
 
 // Item is a value that nodes store for others (BEP 44). It is immutable, found by the hash of the value, or
@@ -36,39 +28,29 @@ type Put struct {
 // SignedItem makes a mutable item, signed with key. The item shares the slices it is given.
 func SignedItem(key ed25519.PrivateKey, salt []byte, seq int64, value []byte) Item {
 	it := Item{Value: value, Key: key.Public().(ed25519.PublicKey), Salt: salt, Seq: seq}
-	it.Sig = ed25519.Sign(key, it.signed())
+	it.Sig = SignItem(key, salt, seq, value)
 	return it
 }
 
 // Target is where the item is found.
 func (it *Item) Target() wire.ID {
 	if it.Key == nil {
-		return sha1.Sum(it.Value)
+		return ImmutableTarget(it.Value)
 	}
-	return sha1.Sum(append(it.Key[:len(it.Key):len(it.Key)], it.Salt...))
-}
-
-// signed is what the signature of a mutable item is made over.
-func (it *Item) signed() []byte {
-	var b []byte
-	if len(it.Salt) > 0 {
-		b = wire.AppendString(append(b, "4:salt"...), it.Salt)
-	}
-	b = append(strconv.AppendInt(append(b, "3:seqi"...), it.Seq, 10), "e1:v"...)
-	return append(b, it.Value...)
+	return MutableTarget(it.Key, it.Salt)
 }
 
 // check says what keeps it from being the item that belongs at target.
 func (it *Item) check(target *wire.ID) error {
-	if len(it.Value) == 0 || len(it.Value) > maxItemValue {
-		return fmt.Errorf("value of %d bytes: must have 1 to %d", len(it.Value), maxItemValue)
+	if len(it.Value) == 0 || len(it.Value) > MaxValue {
+		return fmt.Errorf("value of %d bytes: must have 1 to %d", len(it.Value), MaxValue)
 	}
 	if it.Key != nil {
 		switch {
 		case len(it.Key) != ed25519.PublicKeySize:
 			return fmt.Errorf("key of %d bytes: must have %d", len(it.Key), ed25519.PublicKeySize)
-		case len(it.Salt) > maxItemSalt:
-			return fmt.Errorf("salt of %d bytes: must not be longer than %d", len(it.Salt), maxItemSalt)
+		case len(it.Salt) > MaxSalt:
+			return fmt.Errorf("salt of %d bytes: must not be longer than %d", len(it.Salt), MaxSalt)
 		case len(it.Sig) != ed25519.SignatureSize:
 			return fmt.Errorf("signature of %d bytes: must have %d", len(it.Sig), ed25519.SignatureSize)
 		}
@@ -76,7 +58,7 @@ func (it *Item) check(target *wire.ID) error {
 	if it.Target() != *target {
 		return errors.New("the item does not belong at the search's Target")
 	}
-	if it.Key != nil && !ed25519.Verify(it.Key, it.signed(), it.Sig) {
+	if it.Key != nil && !ed25519.Verify(it.Key, appendSigned(nil, it.Salt, it.Seq, it.Value), it.Sig) {
 		return errors.New("signature is not the key's over salt, seq and value")
 	}
 	return nil

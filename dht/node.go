@@ -68,6 +68,10 @@ type Config struct {
 	// what they announce out of the stores. Their queries are answered otherwise.
 	EnforceSecure bool
 
+	// ReadOnly marks the node's queries so that others do not take it for a node to ask (BEP 43): for programs that
+	// run for a moment, or cannot be reached from outside. Queries that reach it are answered all the same.
+	ReadOnly bool
+
 	// Start is the current time.
 	Start Instant
 
@@ -83,6 +87,7 @@ type Node struct {
 	version [4]byte
 	rng     *rand.ChaCha8
 	reach   reach
+	quiet   bool // Config.ReadOnly
 
 	*store
 	tables  [families]*table
@@ -98,9 +103,9 @@ type Node struct {
 
 	// Scratch space for one reply, so that the packet path needs no memory of its own.
 	scratch struct {
-		t      [4]byte
 		ip     [wire.CompactAddr6]byte
 		token  [tokenSize]byte
+		tid    [4]byte
 		nodes  [K * wire.CompactNode4]byte
 		nodes6 [K * wire.CompactNode6]byte
 		values [maxReply]byte
@@ -133,7 +138,7 @@ func New(c Config) (*Node, error) {
 	if c.Seed == [32]byte{} {
 		return nil, errors.New("all-zero Seed: fill it from a cryptographic random source")
 	}
-	n := &Node{id: c.ID, id6: c.ID6, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate)}
+	n := &Node{id: c.ID, id6: c.ID6, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate), quiet: c.ReadOnly}
 	if n.id == (wire.ID{}) {
 		n.rng.Read(n.id[:])
 	}
