@@ -20,8 +20,8 @@
 //	}
 //	wait for datagrams until node.NextWake()
 //
-// Neither door keeps a slice it was given, or allocates, but for what a search of the embedder's finds. A Node belongs
-// to one goroutine at a time.
+// Neither door keeps a slice it was given, and what others ask is answered without allocating. A Node belongs to one
+// goroutine at a time.
 //
 // [Node.Search] starts a lookup, which goes through the same doors: it finds nodes, peers or stored values, and
 // announces or stores what it is told to.

@@ -170,3 +170,15 @@ func TestChecksOfAMillion(t *testing.T) {
 	require.InDelta(t, float64(nodes)/seconds, float64(total)/(seconds-120), float64(nodes)/seconds/50)
 	t.Logf("%d nodes: %d to %d pings a second", nodes, least, most)
 }
+
+// TestBootstrapOfARestoredTable begins with the nodes that are there.
+func TestBootstrapOfARestoredTable(t *testing.T) {
+	n := crowd(t, 500, 0)
+	n.Bootstrap(0, addr4(5000))
+	queries := drain(t, n, 0)
+	require.Len(t, queries, lookupParallel)
+	for _, q := range queries {
+		require.Equal(t, n.id[:], q.m.Target)
+		require.NotEqual(t, addr4(5000), q.to)
+	}
+}
