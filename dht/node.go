@@ -52,6 +52,10 @@ type Config struct {
 	// AllowPrivate lets the node talk to private, loopback, link-local and reserved addresses.
 	AllowPrivate bool
 
+	// ReadOnly marks the node's queries so that others do not take it for a node to ask (BEP 43): for programs that
+	// run for a moment, or cannot be reached from outside. Queries that reach it are answered all the same.
+	ReadOnly bool
+
 	// Start is the current time.
 	Start Instant
 
@@ -67,6 +71,7 @@ type Node struct {
 	version [4]byte
 	rng     *rand.ChaCha8
 	reach   reach
+	quiet   bool // Config.ReadOnly
 
 	*store
 	tables  [families]*table
@@ -105,7 +110,7 @@ func New(c Config) (*Node, error) {
 	if c.Seed == [32]byte{} {
 		return nil, errors.New("all-zero Seed: fill it from a cryptographic random source")
 	}
-	n := &Node{id: c.ID, id6: c.ID6, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate)}
+	n := &Node{id: c.ID, id6: c.ID6, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate), quiet: c.ReadOnly}
 	if n.id == (wire.ID{}) {
 		n.rng.Read(n.id[:])
 	}

@@ -180,6 +180,6 @@ func (n *Node) send(now Instant, dst []byte, q query, m *wire.Message) (out []by
 	tid = n.pending.add(n.rng, now, q)
 	var t [4]byte
 	binary.BigEndian.PutUint32(t[:], tid)
-	m.Kind, m.T, m.Version, m.ID = wire.Query, t[:], n.version[:], n.idFor(q.family)[:]
+	m.Kind, m.T, m.Version, m.ID, m.ReadOnly = wire.Query, t[:], n.version[:], n.idFor(q.family)[:], n.quiet
 	return m.Append(dst), wire.Addr(q.addr[:addrSize[q.family]]), tid
 }

@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "write what the node does into the scrip
 //	recv 1.2.3.4:6881 {...}        the node receives a message (see notation) from this address
 //	raw 1.2.3.4:6881 "..."         the same with any bytes, quoted as in Go
 //	bootstrap 1.2.3.4:6881 ...     give it addresses to ask
+//	search get_peers @T announce=1 look for a target, and announce a port (options: v4, v6, scrape, noseed, seed, implied)
 //	advance 5m                     let time pass, with the node awake whenever it asks to be
 //	wait                           let time pass until the node sends something, an hour at most
 //	counts                         show what it holds
@@ -98,6 +99,11 @@ func (s *script) run(line string) error {
 		}
 		s.node.Bootstrap(s.now, addrs...)
 		s.poll(-1)
+	case "search":
+		if err := s.search(strings.Fields(rest)); err != nil {
+			return err
+		}
+		s.poll(-1)
 	case "advance":
 		d, err := time.ParseDuration(rest)
 		if err != nil {
@@ -135,6 +141,52 @@ func (s *script) create(options []string) error {
 	}
 	s.node, s.now = newNode(s.t, c), 0
 	s.notation = notation{me: s.node.ID()}
+	return nil
+}
+
+func (s *script) search(args []string) error {
+	q := Search{
+		Peer: func(a netip.AddrPort) { s.say("peer %v", a) },
+		Item: func(it Item) { s.say("item %q of sequence %d", it.Value, it.Seq) },
+		Done: func(r Result) {
+			s.say("done: %d asked, %d answered, %d peers, stored with %d of %d, %d hops", r.Asked, r.Answered, r.Peers, r.Stored, r.Offered, r.Hops)
+			for _, c := range r.Closest {
+				s.say("closest %s %v", s.notation.showID(c.ID[:]), c.Addr)
+			}
+		},
+	}
+	q.Method = wire.MethodByName([]byte(args[0]))
+	s.notation.pending = args[1] + " "
+	q.Target = wire.ID(s.notation.str())
+	var announce Announce
+	for _, o := range args[2:] {
+		name, value, _ := strings.Cut(o, "=")
+		switch name {
+		case "v4":
+			q.Want |= wire.Want4
+		case "v6":
+			q.Want |= wire.Want6
+		case "scrape":
+			q.Scrape = true
+		case "noseed":
+			q.NoSeed = true
+		case "seed":
+			announce.Seed = true
+		case "implied":
+			announce.Implied, q.Announce = true, &announce
+		case "announce":
+			port, err := strconv.ParseUint(value, 10, 16)
+			if err != nil {
+				return err
+			}
+			announce.Port, q.Announce = uint16(port), &announce
+		default:
+			return fmt.Errorf("option %q is not known", name)
+		}
+	}
+	if err := s.node.Search(s.now, q); err != nil {
+		s.say("error: %v", err)
+	}
 	return nil
 }
 

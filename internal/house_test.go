@@ -27,6 +27,7 @@ var imports = []struct {
 		never: []string{"net", "os", "log", "log/slog", "crypto/rand"}},
 	{packages: "supernode/dht/sim", std: true, allowed: []string{"supernode/dht", "supernode/dht/wire"}},
 	{packages: "supernode/dht/sim/study", std: true, allowed: []string{"supernode/dht", "supernode/dht/sim"}},
+	{packages: "supernode/examples/...", std: true, allowed: []string{"supernode/dht", "supernode/dht/wire"}},
 	{packages: "supernode/internal/udp", std: true, never: []string{"supernode/dht", "supernode/dht/..."}},
 	{packages: "supernode/internal/...", std: true,
 		never: []string{"supernode/dht", "supernode/dht/...", "supernode/internal/udp", "supernode/cmd/...", "supernode/bench/..."}},
