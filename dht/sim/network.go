@@ -141,7 +141,7 @@ func (n *Network) send(from *Host, to netip.AddrPort, payload []byte) {
 	}
 	from.open(n.now, to)
 	n.trace(from.Addr, to, payload)
-	if n.rng.Float64() < n.config.Loss {
+	if n.config.Loss > 0 && n.rng.Float64() < n.config.Loss {
 		return
 	}
 	h := n.hosts[to]

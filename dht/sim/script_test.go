@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"supernode/dht/wire"
 )
 
 var update = flag.Bool("update", false, "write what the network does into the scripts")
@@ -209,43 +208,4 @@ func (s *script) counts(h *Host) {
 	} else {
 		s.say("%s: %d nodes, %d peers", s.names[h.Addr], nodes(h), h.Node.Counts().Peers)
 	}
-}
-
-// lookup announces or searches, and lets time pass until that is done.
-func (s *script) lookup(command string, args []string) error {
-	h := s.hosts[args[0]]
-	if h == nil || len(args) != 2 || len(args[1]) != 2 {
-		return fmt.Errorf("%s %v: want a host and @X", command, args)
-	}
-	l := &Lookup{Target: wire.ID(bytes.Repeat([]byte(args[1][1:]), 20)), Method: wire.GetPeers}
-	if command == "announce" {
-		l.Announce = h.Addr.Port()
-	}
-	done := false
-	l.Done = func(l *Lookup) {
-		done = true
-		var peers []string
-		for _, p := range l.Peers {
-			peers = append(peers, s.names[p])
-		}
-		slices.Sort(peers)
-		took := l.Took.Round(time.Millisecond)
-		switch {
-		case command == "announce":
-			s.say("stored by %d of %d nodes asked, after %v", l.Announced, l.Asked, took)
-		case len(peers) == 0:
-			s.say("nobody, by %d of %d nodes asked, after %v", l.Answered, l.Asked, took)
-		default:
-			s.say("%s, at hop %d, after %v; all %d nodes asked after %v", strings.Join(peers, " "), l.Hops,
-				l.FirstPeer.Round(time.Millisecond), l.Asked, took)
-		}
-	}
-	h.Start(l)
-	for range 600 {
-		if done {
-			return nil
-		}
-		s.net.Run(100 * time.Millisecond)
-	}
-	return fmt.Errorf("%s %v: not done after a minute", command, args)
 }

@@ -73,7 +73,7 @@ func nodes(h *Host) int { return h.Node.Counts().Nodes4 + h.Node.Counts().Nodes6
 func TestTablesFill(t *testing.T) {
 	for name, addr := range map[string]func(int) netip.AddrPort{"IPv4": Addr4, "IPv6": Addr6} {
 		t.Run(name, func(t *testing.T) {
-			n, hosts := swarm(t, internet, 500, addr)
+			n, hosts := swarm(t, internet, 300, addr)
 			n.Run(2 * checkPeriod)
 			ids := map[netip.AddrPort]wire.ID{}
 			for _, h := range hosts {
