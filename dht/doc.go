@@ -27,13 +27,17 @@
 // It trusts nothing that a forged source address could have sent. A query alone changes nothing but a bounded
 // queue of addresses worth a ping; only a node that answered a query of ours, from the address we asked,
 // with the transaction id we chose, enters the routing table; only a query that returns a token we gave to
-// its address stores a peer.
+// its address stores a peer or an item, and a mutable item only if its owner signed it.
 //
 // # Limits
 //
-// Everything that grows has a bound set at construction: nodes, peers, outstanding queries, addresses to verify.
-// A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here.
+// Everything that grows has a bound set at construction: nodes, peers, items, outstanding queries, addresses to
+// verify. A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here.
+//
+// A reply has at most 1,024 bytes, and ten times the query's. An item too large for that is not handed out: without
+// nodes, but with all else, 936 bytes of value fit beside no signature and about 810 beside one, if the query has 103.
 //
 // Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), the "ip" key of
-// BEP 42 and BEP 43 (read-only nodes).
+// BEP 42, BEP 43 (read-only nodes) and BEP 44 (get, put). For those who embed the node there are helpers to make and
+// check items: [SignItem] and [VerifyItem], and for BEP 46 [AppendMutableTorrent] and [ParseMutableTorrent].
 package dht

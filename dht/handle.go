@@ -85,6 +85,10 @@ func (n *Node) answer(now Instant, src netip.AddrPort, m, r *wire.Message, room 
 		return 0, nil
 	case wire.AnnouncePeer:
 		return n.announcePeer(now, src, m)
+	case wire.Get:
+		return n.get(now, src, m, r, room)
+	case wire.Put:
+		return n.put(now, src, m)
 	}
 	// A method we do not have, but with a point in the id space: help its lookup along.
 	target := m.Target

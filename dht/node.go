@@ -23,8 +23,10 @@ func (t Instant) seconds() uint32 { return uint32(t / Instant(time.Second)) }
 const (
 	DefaultMaxNodes = 1_000_000
 	DefaultMaxPeers = 2_000_000
+	DefaultMaxItems = 100_000
 	MaxMaxNodes     = 1 << 27
 	MaxMaxPeers     = 1 << 30
+	MaxMaxItems     = 1 << 24
 )
 
 // Config is what a node is made of. The zero value of every field but Seed is a usable default.
@@ -49,14 +51,18 @@ type Config struct {
 	// others of that kind; unspecified addresses say nothing and are ignored.
 	Own []netip.Addr
 
+	// MaxItems bounds the stored items of BEP 44, and their memory: 581 bytes for each, and 60 kB. An item takes as much
+	// as it is long, up to 1,349 bytes; the store is full when it has the items or the bytes.
+	MaxItems int
+
 	// AllowPrivate lets the node talk to private, loopback, link-local and reserved addresses.
 	AllowPrivate bool
 
 	// Start is the current time.
 	Start Instant
 
-	// Share, if not nil, is a node whose stored peers and tokens the new one serves as well, as the nodes on several
-	// addresses of one host do (BEP 45): each has its own id and routing table. MaxPeers is then that node's. Nodes
+	// Share, if not nil, is a node whose stored peers, items and tokens the new one serves as well, as the nodes on several
+	// addresses of one host do (BEP 45): each has its own id and routing table. MaxPeers and MaxItems are then that node's. Nodes
 	// that share belong to one goroutine at a time, together.
 	Share *Node
 }
@@ -93,11 +99,17 @@ func New(c Config) (*Node, error) {
 	if c.MaxPeers == 0 {
 		c.MaxPeers = DefaultMaxPeers
 	}
+	if c.MaxItems == 0 {
+		c.MaxItems = DefaultMaxItems
+	}
 	if c.MaxNodes < 1 || c.MaxNodes > MaxMaxNodes {
 		return nil, fmt.Errorf("MaxNodes %d: must be 1 to %d", c.MaxNodes, MaxMaxNodes)
 	}
 	if c.MaxPeers < 1 || c.MaxPeers > MaxMaxPeers {
 		return nil, fmt.Errorf("MaxPeers %d: must be 1 to %d", c.MaxPeers, MaxMaxPeers)
+	}
+	if c.MaxItems < 1 || c.MaxItems > MaxMaxItems {
+		return nil, fmt.Errorf("MaxItems %d: must be 1 to %d", c.MaxItems, MaxMaxItems)
 	}
 	if c.Seed == [32]byte{} {
 		return nil, errors.New("all-zero Seed: fill it from a cryptographic random source")
@@ -141,6 +153,7 @@ type Counts struct {
 	Nodes4, Nodes6 int // verified nodes in the routing tables
 	Peers          int // stored peers, some of which may have expired and not yet been swept
 	Infohashes     int // info_hashes with at least one stored peer
+	Items          int // stored items of BEP 44, some of which may likewise have expired
 	Pending        int // queries of ours without an answer yet
 }
 
@@ -148,6 +161,6 @@ type Counts struct {
 func (n *Node) Counts() Counts {
 	return Counts{
 		Nodes4: n.tables[v4].count, Nodes6: n.tables[v6].count,
-		Peers: n.peers.count, Infohashes: n.peers.swarmCount, Pending: n.pending.count,
+		Peers: n.peers.count, Infohashes: n.peers.swarmCount, Items: n.items.count, Pending: n.pending.count,
 	}
 }

@@ -22,13 +22,20 @@ import (
 //	(@A 1.2.3.4:6881)   compact nodes, any number of pairs
 //	$1                  the transaction id of the first query the node sent in this script, and so on
 //	$token              the last token the node gave
+//	$one.target         of the item that a script calls one; its $one.k and $one.sig
 //
 // A script writes what it sends in this notation, and the node's datagrams are shown in it.
 type notation struct {
 	me      wire.ID
 	tids    [][]byte
 	token   []byte
-	pending string // rest of the text being encoded
+	names   []named // longer strings
+	pending string  // rest of the text being encoded
+}
+
+type named struct {
+	name string // as in "$one.k"
+	is   []byte
 }
 
 var errNotation = errors.New("not a message in the notation of the scripts")
@@ -120,6 +127,11 @@ func (n *notation) str() []byte {
 	if a, err := netip.ParseAddrPort(w); err == nil {
 		return wire.AppendAddr(nil, a)
 	}
+	for _, name := range n.names {
+		if w == name.name {
+			return name.is
+		}
+	}
 	switch {
 	case w == "@me":
 		return n.me[:]
@@ -189,6 +201,11 @@ func cutString(b []byte) (s, rest []byte) {
 }
 
 func (n *notation) showString(s []byte, key string) string {
+	for _, name := range n.names {
+		if bytes.Equal(s, name.is) {
+			return name.name
+		}
+	}
 	switch key {
 	case "id", "target", "info_hash":
 		return n.showID(s)

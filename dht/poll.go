@@ -56,6 +56,7 @@ func (n *Node) Poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok 
 		return dst, netip.AddrPort{}, false
 	}
 	n.peers.sweep(now)
+	n.items.sweep(now)
 	n.giveUp(now)
 	n.scheduleChecks(now)
 	if n.pending.room() {
@@ -81,6 +82,9 @@ func (n *Node) nextWork(now Instant) Instant {
 		next = min(next, t)
 	}
 	if t, ok := n.peers.sweepAt(); ok {
+		next = min(next, t)
+	}
+	if t, ok := n.items.sweepAt(); ok {
 		next = min(next, t)
 	}
 	if !n.pending.room() {

@@ -374,6 +374,8 @@ func TestNewRejects(t *testing.T) {
 		"MaxNodes":      {Seed: seed, MaxNodes: MaxMaxNodes + 1},
 		"MaxPeers -1":   {Seed: seed, MaxPeers: -1},
 		"MaxPeers":      {Seed: seed, MaxPeers: MaxMaxPeers + 1},
+		"MaxItems -1":   {Seed: seed, MaxItems: -1},
+		"MaxItems":      {Seed: seed, MaxItems: MaxMaxItems + 1},
 		"all-zero Seed": {},
 	} {
 		_, err := New(c)

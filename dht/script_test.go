@@ -25,6 +25,8 @@ var update = flag.Bool("update", false, "write what the node does into the scrip
 //	recv 1.2.3.4:6881 {...}        the node receives a message (see notation) from this address
 //	raw 1.2.3.4:6881 "..."         the same with any bytes, quoted as in Go
 //	bootstrap 1.2.3.4:6881 ...     give it addresses to ask
+//	item one v=word                name an immutable item, with any value in notation
+//	item two seq=1 salt=s v={a:b}  name a mutable one, signed
 //	advance 5m                     let time pass, with the node awake whenever it asks to be
 //	wait                           let time pass until the node sends something, an hour at most
 //	counts                         show what it holds
@@ -98,6 +100,8 @@ func (s *script) run(line string) error {
 		}
 		s.node.Bootstrap(s.now, addrs...)
 		s.poll(-1)
+	case "item":
+		return s.name(rest)
 	case "advance":
 		d, err := time.ParseDuration(rest)
 		if err != nil {
@@ -125,6 +129,8 @@ func (s *script) create(options []string) error {
 			c.Own = append(c.Own, netip.MustParseAddr(value))
 		case "max-peers":
 			c.MaxPeers, _ = strconv.Atoi(value)
+		case "max-items":
+			c.MaxItems, _ = strconv.Atoi(value)
 		case "max-nodes":
 			c.MaxNodes, _ = strconv.Atoi(value)
 		case "allow-private":

@@ -46,6 +46,7 @@ var (
 	descNodes     = desc("nodes", "Verified nodes in the routing table, by address family.", "family")
 	descPeers     = desc("peers", "Stored peers.")
 	descHashes    = desc("infohashes", "Info_hashes with at least one stored peer.")
+	descItems     = desc("items", "Stored items (BEP 44).")
 	descPending   = desc("pending_queries", "Queries of the node's own that wait for an answer.")
 	descCtEntries = desc("conntrack_entries", "Connection tracking entries in the node's network namespace.")
 	descCtLimit   = desc("conntrack_limit", "Connection tracking entries at most, host-wide.")
@@ -97,6 +98,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descNodes, float64(t.counts.Nodes6), "ipv6")
 	gauge(descPeers, float64(t.counts.Peers))
 	gauge(descHashes, float64(t.counts.Infohashes))
+	gauge(descItems, float64(t.counts.Items))
 	gauge(descPending, float64(t.counts.Pending))
 	ch <- batchHistogram(&t)
 	if facts, err := conntrack.Read(); err == nil && facts.Present {

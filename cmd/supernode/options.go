@@ -28,6 +28,7 @@ type options struct {
 	allowPrivate bool
 	maxNodes     int
 	maxPeers     int
+	maxItems     int
 	logLevel     string
 	logFormat    string
 }
@@ -53,6 +54,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowPrivate, "allow-private", false, "also talk to private, loopback and reserved addresses, for labs")
 	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "keep at most `N` nodes of each address family in the routing table")
 	f.IntVar(&o.maxPeers, "max-peers", dht.DefaultMaxPeers, "store at most `N` peers")
+	f.IntVar(&o.maxItems, "max-items", dht.DefaultMaxItems, "store at most `N` items (BEP 44)")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` from which on to log: debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 
@@ -92,6 +94,7 @@ func (o *options) settle() (*config, error) {
 		{"batch", o.batch, 1024},
 		{"max-nodes", o.maxNodes, dht.MaxMaxNodes},
 		{"max-peers", o.maxPeers, dht.MaxMaxPeers},
+		{"max-items", o.maxItems, dht.MaxMaxItems},
 	} {
 		if n.value < 1 || n.value > n.max {
 			return nil, wrong(n.flag, strconv.Itoa(n.value), fmt.Sprintf("must be 1 to %d", n.max))

@@ -158,7 +158,7 @@ func addressError(err error) error {
 func newNode(c *config, local []netip.AddrPort) (*dht.Node, error) {
 	cfg := dht.Config{
 		Version:  clientVersion,
-		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers,
+		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers, MaxItems: c.maxItems,
 		AllowPrivate: c.allowPrivate,
 	}
 	if _, err := rand.Read(cfg.Seed[:]); err != nil {

@@ -29,6 +29,7 @@ type status struct {
 	Nodes6     int      `json:"nodes_ipv6"`
 	Peers      int      `json:"peers"`
 	Infohashes int      `json:"infohashes"`
+	Items      int      `json:"items"` // of BEP 44
 	Replies    uint64   `json:"replies"`
 	Errors     uint64   `json:"errors"`  // KRPC errors sent
 	Ignored    uint64   `json:"ignored"` // datagrams that deserved no answer
@@ -49,7 +50,7 @@ func (w *worker) status() status {
 		Status: statusOK, ID: hex.EncodeToString(w.nodeID[:]), ID6: hex.EncodeToString(w.nodeID6[:]), Version: versionText(),
 		UptimeS: int64(time.Duration(now).Seconds()),
 		Nodes4:  t.counts.Nodes4, Nodes6: t.counts.Nodes6,
-		Peers: t.counts.Peers, Infohashes: t.counts.Infohashes,
+		Peers: t.counts.Peers, Infohashes: t.counts.Infohashes, Items: t.counts.Items,
 		Replies: t.replies, Ignored: u.Truncated,
 		Lost: u.BufferDrops + u.SendErrors.Permission + u.SendErrors.NoBuffer + u.SendErrors.Unreachable + u.SendErrors.Other,
 	}

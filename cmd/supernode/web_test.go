@@ -107,7 +107,7 @@ func TestMetricNames(t *testing.T) {
 	names := []string{
 		`supernode_queries_total{method="get_peers"}`, `supernode_replies_total`, `supernode_errors_total{code="203"}`,
 		`supernode_dropped_total{reason="receive_buffer"}`, `supernode_receive_batch_size_count`,
-		`supernode_nodes{family="ipv4"}`, `supernode_peers`, `supernode_infohashes`, `go_goroutines`,
+		`supernode_nodes{family="ipv4"}`, `supernode_peers`, `supernode_infohashes`, `supernode_items`, `go_goroutines`,
 		`process_resident_memory_bytes`,
 	}
 	if facts, err := conntrack.Read(); err == nil && facts.Present {

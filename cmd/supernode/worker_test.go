@@ -23,7 +23,7 @@ func newTestWorker(t testing.TB, open opener) *worker {
 		udp.Options{ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer})
 	require.NoError(t, err)
 	t.Cleanup(func() { transport.Close() })
-	c := &config{options: options{batch: 64, maxNodes: dht.DefaultMaxNodes, maxPeers: dht.DefaultMaxPeers}}
+	c := &config{options: options{batch: 64, maxNodes: dht.DefaultMaxNodes, maxPeers: dht.DefaultMaxPeers, maxItems: dht.DefaultMaxItems}}
 	w, err := newWorker(transport, c)
 	require.NoError(t, err)
 	return w
