@@ -23,6 +23,8 @@ func TestHandleDoesNotAllocate(t *testing.T) {
 		"find_node":           encodeQuery(wire.Message{Method: wire.FindNode, Target: few[:], Want: both}),
 		"get_peers, few":      encodeQuery(wire.Message{Method: wire.GetPeers, InfoHash: few[:], Want: both}),
 		"get_peers, many":     encodeQuery(wire.Message{Method: wire.GetPeers, InfoHash: many[:]}),
+		"get_peers, scrape":   encodeQuery(wire.Message{Method: wire.GetPeers, InfoHash: many[:], Scrape: true, NoSeed: true}),
+		"sample_infohashes":   encodeQuery(wire.Message{Method: wire.SampleInfohashes, Target: few[:], Want: both}),
 		"announce_peer":       encodeQuery(wire.Message{Method: wire.AnnouncePeer, InfoHash: few[:], Token: token[:], ImpliedPort: true}),
 		"announce_peer, 203":  encodeQuery(wire.Message{Method: wire.AnnouncePeer, InfoHash: few[:], Token: token[1:], ImpliedPort: true}),
 		"find_node, 203":      encodeQuery(wire.Message{Method: wire.FindNode}),

@@ -8,67 +8,112 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestArena keeps a pattern in every array that is in use: arrays that overlapped would spoil each other's.
+// TestArena keeps a pattern in every array that is in use: arrays that overlapped would spoil each other's. Two arenas
+// share their pages, as the two families do.
 func TestArena(t *testing.T) {
 	type handle struct {
+		arena int
 		class uint8
 		i     uint32
 	}
+	type use struct {
+		handle
+		mark byte
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		a := newArena(rapid.SampledFrom([]int{4, 8, 20}).Draw(t, "record"), rapid.SampledFrom([]int{1, 100, 100_000}).Draw(t, "limit"))
-		inUse, peak := map[handle]byte{}, map[uint8]int{}
-		var order []handle
-		mark := byte(0)
+		var p pages
+		arenas := [2]arena{newArena(8, &p), newArena(20, &p)}
+		inUse, next := map[uint32]*use{}, uint32(0) // by owner
+		perClass := map[handle]uint32{}             // arrays in use, with i zero
+		classes := rapid.SampledFrom([]uint8{0, 5, uint8(len(classCapacity) - 1)})
 		t.Repeat(map[string]func(*rapid.T){
 			"allocate": func(t *rapid.T) {
-				class := rapid.Uint8Range(0, uint8(len(classCapacity)-1)).Draw(t, "class")
-				for range rapid.IntRange(1, 10).Draw(t, "count") {
-					h := handle{class, a.allocate(class)}
-					if _, taken := inUse[h]; taken {
-						t.Fatalf("array %v is handed out twice", h)
-					}
-					mark++
-					inUse[h] = mark
-					order = append(order, h)
-					array := a.array(h.class, h.i)
-					if len(array) != a.record*classCapacity[class] {
+				h := handle{arena: rapid.IntRange(0, 1).Draw(t, "arena"), class: classes.Draw(t, "class")}
+				for range rapid.IntRange(1, 40).Draw(t, "count") {
+					perClass[h]++
+					owner := next
+					next++
+					u := &use{h, byte(owner * 7)}
+					u.i = arenas[h.arena].allocate(h.class, owner)
+					inUse[owner] = u
+					array := arenas[h.arena].array(h.class, u.i)
+					if len(array) != arenas[h.arena].record*classCapacity[h.class] {
 						t.Fatalf("array of %d bytes", len(array))
 					}
-					copy(array, bytes.Repeat([]byte{mark}, len(array)))
+					copy(array, bytes.Repeat([]byte{u.mark}, len(array)))
 				}
-				n := 0
-				for _, h := range order {
-					if h.class == class {
-						n++
-					}
-				}
-				peak[class] = max(peak[class], n)
 			},
 			"release": func(t *rapid.T) {
-				if len(order) == 0 {
+				if len(inUse) == 0 {
 					return
 				}
-				i := rapid.IntRange(0, len(order)-1).Draw(t, "which")
-				a.release(order[i].class, order[i].i)
-				delete(inUse, order[i])
-				order[i] = order[len(order)-1]
-				order = order[:len(order)-1]
-			},
-			"": func(t *rapid.T) {
-				for h, mark := range inUse {
-					array := a.array(h.class, h.i)
-					if !bytes.Equal(array, bytes.Repeat([]byte{mark}, len(array))) {
-						t.Fatalf("array %v was written to by another", h)
+				for range rapid.IntRange(1, 40).Draw(t, "count") {
+					owner := rapid.Uint32Range(0, next-1).Draw(t, "which")
+					u := inUse[owner]
+					if u == nil {
+						continue
+					}
+					delete(inUse, owner)
+					perClass[handle{u.arena, u.class, 0}]--
+					if other, moved := arenas[u.arena].release(u.class, u.i); moved {
+						if inUse[other] == nil || inUse[other].arena != u.arena || inUse[other].class != u.class {
+							t.Fatalf("an array of %d moved, who has none", other)
+						}
+						inUse[other].i = u.i
 					}
 				}
-				for class, n := range peak {
-					if int(a.classes[class].allocated) != n {
-						t.Fatalf("class %d: %d arrays made, %d needed at the peak", class, a.classes[class].allocated, n)
+			},
+			"change owner": func(t *rapid.T) {
+				if u := inUse[next/2]; u != nil {
+					delete(inUse, next/2)
+					inUse[next] = u
+					arenas[u.arena].setOwner(u.class, u.i, next)
+					next++
+				}
+			},
+			"": func(t *rapid.T) {
+				for owner, u := range inUse {
+					array := arenas[u.arena].array(u.class, u.i)
+					if !bytes.Equal(array, bytes.Repeat([]byte{u.mark}, len(array))) {
+						t.Fatalf("the array of %d was written to by another", owner)
 					}
+				}
+				needed := 0
+				for h, n := range perClass {
+					per := arenas[h.arena].classes[h.class].per
+					needed += int((n + per - 1) / per)
+				}
+				if p.used != needed || len(p.spare) > sparePages {
+					t.Fatalf("%d pages in use and %d spare, %d needed", p.used, len(p.spare), needed)
 				}
 			},
 		})
 	})
+}
+
+// TestPagesAreReused moves all memory from one class to another.
+func TestPagesAreReused(t *testing.T) {
+	var p pages
+	a := newArena(8, &p)
+	fill := func(class uint8, pages int) {
+		for range pages * int(a.classes[class].per) {
+			a.allocate(class, 0)
+		}
+	}
+	drain := func(class uint8) {
+		for a.classes[class].count > 0 {
+			a.release(class, 0)
+		}
+	}
+	fill(0, 10)
+	drain(0)
+	require.Zero(t, p.used)
+	require.Equal(t, 10*pageBytes, p.bytes())
+	fill(uint8(len(classCapacity)-1), 10)
+	require.Equal(t, 10*pageBytes, p.bytes(), "the empty pages of one class serve another")
+	fill(0, 100)
+	drain(0)
+	require.Equal(t, (10+sparePages)*pageBytes, p.bytes(), "what nobody needs goes back")
 }
 
 func TestClassFor(t *testing.T) {

@@ -32,12 +32,14 @@
 // # Limits
 //
 // Everything that grows has a bound set at construction: nodes, peers, items, outstanding queries, addresses to
-// verify. A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here.
+// verify. A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here. So it
+// does to an address that has its share of the peer store: no single host can fill it.
 //
 // A reply has at most 1,024 bytes, and ten times the query's. An item too large for that is not handed out: without
 // nodes, but with all else, 936 bytes of value fit beside no signature and about 810 beside one, if the query has 103.
 //
-// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), the "ip" key of
-// BEP 42, BEP 43 (read-only nodes) and BEP 44 (get, put). For those who embed the node there are helpers to make and
-// check items: [SignItem] and [VerifyItem], and for BEP 46 [AppendMutableTorrent] and [ParseMutableTorrent].
+// Implemented: BEP 5 (ping, find_node, get_peers, announce_peer), BEP 32 (IPv6 and want), BEP 33 (scrapes), the "ip"
+// key of BEP 42, BEP 43 (read-only nodes), BEP 44 (get, put) and BEP 51 (sample_infohashes). For those who embed the
+// node there are helpers to make and check items: [SignItem] and [VerifyItem], and for BEP 46 [AppendMutableTorrent]
+// and [ParseMutableTorrent].
 package dht

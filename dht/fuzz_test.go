@@ -67,7 +67,11 @@ func fuzzSeeds(tb testing.TB) (seeds [][]byte) {
 		{Method: wire.AnnouncePeer, InfoHash: infohash[:], Token: token[:], ImpliedPort: true},
 		{Method: wire.AnnouncePeer, InfoHash: infohash[:], Token: []byte("wrong"), Has: wire.HasPort},
 		{Name: []byte("vote"), Target: target[:]},
+		{Method: wire.GetPeers, InfoHash: infohash[:], Scrape: true, Want: both},
+		{Method: wire.GetPeers, InfoHash: infohash[:], Scrape: true, NoSeed: true, T: bytes.Repeat([]byte("t"), 32)},
 		{Method: wire.SampleInfohashes},
+		{Method: wire.SampleInfohashes, Target: infohash[:]},
+		{Method: wire.SampleInfohashes, Target: target[:], Want: both},
 	} {
 		seeds = append(seeds, encodeQuery(m))
 	}

@@ -55,7 +55,7 @@ var (
 	textNoHash   = []byte("info_hash: missing, or not 20 bytes")
 	textToken    = []byte("token: missing, or not one we gave to this address lately")
 	textPort     = []byte("port: missing, or not 1 to 65535")
-	textFull     = []byte("peer store is full")
+	textFull     = []byte("peer store is full, or holds enough peers of this address")
 	textMethod   = []byte("method unknown")
 )
 
@@ -82,6 +82,12 @@ func (n *Node) answer(now Instant, src netip.AddrPort, m, r *wire.Message, room 
 			return wire.CodeProtocol, textNoHash
 		}
 		n.getPeers(now, src, m, r, room)
+		return 0, nil
+	case wire.SampleInfohashes:
+		if m.Target == nil {
+			return wire.CodeProtocol, textNoTarget
+		}
+		n.sampleInfohashes(now, src, m, r, room)
 		return 0, nil
 	case wire.AnnouncePeer:
 		return n.announcePeer(now, src, m)
@@ -121,17 +127,23 @@ func (n *Node) nodes(src netip.AddrPort, m, r *wire.Message, target []byte) {
 // token, version.
 const replyOverhead = 160
 
-// getPeers fills in peers, nodes and a token. A full store gives no token, so that nobody announces in vain.
+// getPeers fills in peers, nodes, a token, and filters if asked to. Who could not announce gets no token, so that
+// nobody does in vain.
 func (n *Node) getPeers(now Instant, src netip.AddrPort, m, r *wire.Message, room int) {
-	infohash := (*wire.ID)(m.InfoHash)
+	infohash, f := (*wire.ID)(m.InfoHash), familyOf(src.Addr())
+	if m.Scrape {
+		n.scrape(now, f, m, r)
+	}
 	n.nodes(src, m, r, m.InfoHash)
 	room -= replyOverhead + len(m.T) + len(r.Nodes) + len(r.Nodes6)
-	f := familyOf(src.Addr())
-	values := n.peers.appendValues(n.scratch.values[:0], now, infohash, f, n.rng.Uint64(), room)
+	if r.BFsd != nil {
+		room -= scrapeSize
+	}
+	values := n.peers.appendValues(n.scratch.values[:0], now, infohash, f, m.NoSeed, n.rng.Uint64(), room)
 	if len(values) > 0 {
 		r.Values = values
 	}
-	if !n.peers.full() {
+	if n.peers.takes(infohash, src.Addr()) {
 		n.tokens.put(&n.scratch.token, now, src.Addr(), m.InfoHash)
 		r.Token = n.scratch.token[:]
 	}

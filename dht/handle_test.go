@@ -23,7 +23,7 @@ func full(tb testing.TB) (n *Node, swarms map[int]wire.ID) {
 	}
 	swarms = map[int]wire.ID{}
 	for _, size := range []int{0, 1, 30, swarmPeers} {
-		swarms[size] = idOf(byte(size), 1, 2)
+		swarms[size] = idOf(byte(size), byte(size>>8), 1, 2)
 		for i := range size {
 			id := swarms[size]
 			require.True(tb, n.peers.announce(0, &id, addr4(i), false))
@@ -47,6 +47,9 @@ func TestReplySize(t *testing.T) {
 							{Method: wire.Ping},
 							{Method: wire.FindNode, Target: infohash[:]},
 							{Method: wire.GetPeers, InfoHash: infohash[:]},
+							{Method: wire.GetPeers, InfoHash: infohash[:], Scrape: true},
+							{Method: wire.GetPeers, InfoHash: infohash[:], Scrape: true, NoSeed: true},
+							{Method: wire.SampleInfohashes, Target: infohash[:]},
 							{Method: wire.Unknown, Name: []byte{}, Target: infohash[:]},
 						} {
 							m.Kind, m.ID, m.Want, m.T = wire.Query, id[:], want, bytes.Repeat([]byte("t"), tLen)
@@ -65,14 +68,14 @@ func TestReplySize(t *testing.T) {
 							if m.Method == wire.Ping {
 								continue
 							}
-							if want == 0 {
-								want := wire.Want4 << familyOf(src.Addr())
-								require.Equal(t, want&wire.Want4 != 0, r.Nodes != nil)
-								require.Equal(t, want&wire.Want6 != 0, r.Nodes6 != nil)
-							} else {
-								require.Equal(t, want&wire.Want4 != 0, r.Nodes != nil)
-								require.Equal(t, want&wire.Want6 != 0, r.Nodes6 != nil)
+							want, own := want, wire.Want4<<familyOf(src.Addr())
+							if want == 0 || want == wire.Want4|wire.Want6 && r.BFsd != nil {
+								want = own
 							}
+							require.Equal(t, want&wire.Want4 != 0, r.Nodes != nil)
+							require.Equal(t, want&wire.Want6 != 0, r.Nodes6 != nil)
+							require.Equal(t, m.Scrape && size > 0, r.BFsd != nil && r.BFpe != nil)
+							require.Equal(t, m.Method == wire.SampleInfohashes, r.Samples != nil)
 							for p := range r.Peers() {
 								require.Equal(t, familyOf(src.Addr()), familyOf(p.Addr()), "families mixed in values")
 							}
@@ -94,7 +97,15 @@ func TestReplyOverhead(t *testing.T) {
 		T: make([]byte, maxTransaction), Nodes: make([]byte, K*wire.CompactNode4), Nodes6: make([]byte, K*wire.CompactNode6),
 		Values: []byte{},
 	}
-	require.LessOrEqual(t, len(r.Append(nil))-len(r.T)-len(r.Nodes)-len(r.Nodes6), replyOverhead)
+	without := len(r.Append(nil)) - len(r.T) - len(r.Nodes) - len(r.Nodes6)
+	require.LessOrEqual(t, without, replyOverhead)
+
+	r.BFsd, r.BFpe = make([]byte, 256), make([]byte, 256)
+	require.Equal(t, without+scrapeSize, len(r.Append(nil))-len(r.T)-len(r.Nodes)-len(r.Nodes6))
+
+	r.BFsd, r.BFpe, r.Values, r.Token = nil, nil, nil, nil
+	r.Samples, r.Num, r.Interval, r.Has = make([]byte, 400), MaxMaxPeers, 21600, wire.HasNum|wire.HasInterval
+	require.LessOrEqual(t, len(r.Append(nil))-len(r.T)-len(r.Nodes)-len(r.Nodes6)-len(r.Samples), replyOverhead)
 }
 
 // TestNodesInReplies checks what a reply names against the table.

@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -19,6 +20,9 @@ var starts = []Instant{
 	Instant(1<<32*time.Second) - Instant(time.Minute), // seconds in 32 bits are about to wrap around
 	Instant(290 * 365 * 24 * time.Hour),
 }
+
+// testKey is a key as good as any other, and always the same.
+var testKey = newHashKey(rand.NewChaCha8([32]byte{'k'}))
 
 // newNode is a small node; fields of c that are zero get values fit for a test.
 func newNode(tb testing.TB, c Config) *Node {

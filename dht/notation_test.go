@@ -23,6 +23,8 @@ import (
 //	$1                  the transaction id of the first query the node sent in this script, and so on
 //	$token              the last token the node gave
 //	$one.target         of the item that a script calls one; its $one.k and $one.sig
+//	<2.0>               a Bloom filter of probably that many addresses (shown only)
+//	(@A @B)             the info_hashes in samples (shown only)
 //
 // A script writes what it sends in this notation, and the node's datagrams are shown in it.
 type notation struct {
@@ -221,6 +223,14 @@ func (n *notation) showString(s []byte, key string) string {
 			nodes = append(nodes, n.showID(id[:])+" "+addr.String())
 		}
 		return "(" + strings.Join(nodes, " ") + ")"
+	case "BFpe", "BFsd":
+		return fmt.Sprintf("<%.1f>", ptr(Bloom(s)).Estimate())
+	case "samples":
+		var ids []string
+		for id := range slices.Chunk(s, 20) {
+			ids = append(ids, n.showID(id))
+		}
+		return "(" + strings.Join(ids, " ") + ")"
 	case "token":
 		if bytes.Equal(s, n.token) {
 			return "$token"

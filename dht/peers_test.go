@@ -1,10 +1,9 @@
 package dht
 
 import (
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -25,13 +24,13 @@ type modelPeer struct {
 
 // stored reads everything in the store, expired peers included, and checks the bonds between its parts.
 func stored(t rapid.TB, p *peerStore) peerModel {
-	m, count, used := peerModel{}, 0, 0
-	for i := range p.allocated {
+	m, count := peerModel{}, 0
+	sources := newShares(p.limit, &p.key)
+	for i := range uint32(p.swarmCount) {
 		s := p.swarm(i)
-		if !s.used {
-			continue
+		if _, twice := m[s.infohash]; twice {
+			t.Fatalf("swarm %d is there twice", i)
 		}
-		used++
 		if at, ok := p.find(&s.infohash); !ok || at != i {
 			t.Fatalf("swarm %d is not found", i)
 		}
@@ -47,6 +46,7 @@ func stored(t rapid.TB, p *peerStore) peerModel {
 				}
 				last = a.Addr()
 				m[s.infohash][a.Addr()] = modelPeer{port: a.Port(), seed: stampOf(r)&stampSeed != 0}
+				sources.add(f, r)
 				count++
 			}
 			if l.n > 0 && int(l.n) > classCapacity[l.class] {
@@ -54,22 +54,28 @@ func stored(t rapid.TB, p *peerStore) peerModel {
 			}
 		}
 	}
-	if count != p.count || used != p.swarmCount {
-		t.Fatalf("%d peers in %d swarms, counted %d in %d", count, used, p.count, p.swarmCount)
+	if count != p.count {
+		t.Fatalf("%d peers, counted %d", count, p.count)
+	}
+	if !slices.Equal(sources.rows[0], p.shares.rows[0]) || !slices.Equal(sources.rows[1], p.shares.rows[1]) {
+		t.Fatalf("the sources' shares are not what they have")
+	}
+	if p.bytes() > p.budget {
+		t.Fatalf("%d bytes of %d", p.bytes(), p.budget)
 	}
 	return m
 }
 
 // valuesOf is what a reply would say, decoded.
-func valuesOf(p *peerStore, now Instant, infohash wire.ID, f family, random uint64, room int) []netip.AddrPort {
-	m := wire.Message{Values: p.appendValues(nil, now, &infohash, f, random, room)}
+func valuesOf(p *peerStore, now Instant, infohash wire.ID, f family, noSeed bool, random uint64, room int) []netip.AddrPort {
+	m := wire.Message{Values: p.appendValues(nil, now, &infohash, f, noSeed, random, room)}
 	return slices.Collect(m.Peers())
 }
 
 func TestPeerStoreAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.SampledFrom([]int{1, 3, 20, 200}).Draw(t, "limit")
-		p := newPeerStore(limit, hashKey{1, 2, 3, 4})
+		p := newPeerStore(limit, testKey)
 		start := rapid.SampledFrom(starts).Draw(t, "start")
 		now := start - start%stampUnit
 		p.hand.last = now
@@ -144,18 +150,35 @@ func TestPeerStoreAgainstModel(t *testing.T) {
 				}
 				forget(t)
 			},
+			"restore": func(t *rapid.T) {
+				infohash, host := infohashes.Draw(t, "infohash"), rapid.IntRange(1, 40).Draw(t, "host")
+				a := addrOf(family(rapid.IntRange(0, 1).Draw(t, "family")), host)
+				left := stampUnit * Instant(rapid.IntRange(-1, 500).Draw(t, "units"))
+				old, known := model[infohash][a.Addr()]
+				want := left > 0 && (known || p.count < limit)
+				if got := p.restore(now, &infohash, a, time.Duration(left), true); got != want {
+					t.Fatalf("restore %v for %v: %v", a, time.Duration(left), got)
+				}
+				if end := now + min(left, Instant(peerLifetime)); want && (!known || end > old.expires) {
+					if model[infohash] == nil {
+						model[infohash] = map[netip.Addr]modelPeer{}
+					}
+					model[infohash][a.Addr()] = modelPeer{a.Port(), true, end}
+				}
+			},
 			"": func(t *rapid.T) {
 				infohash := infohashes.Draw(t, "infohash")
 				f := family(rapid.IntRange(0, 1).Draw(t, "family"))
 				room := rapid.SampledFrom([]int{-5, 0, 7, 8, 21, 100, 1000}).Draw(t, "room")
+				noSeed := rapid.Bool().Draw(t, "noseed")
 				want := map[netip.AddrPort]bool{}
 				for ip, peer := range model[infohash] {
-					if familyOf(ip) == f && peer.expires > now {
+					if familyOf(ip) == f && peer.expires > now && !(noSeed && peer.seed) {
 						want[netip.AddrPortFrom(ip, peer.port)] = true
 					}
 				}
 				got := map[netip.AddrPort]bool{}
-				for _, a := range valuesOf(p, now, infohash, f, rapid.Uint64().Draw(t, "random"), room) {
+				for _, a := range valuesOf(p, now, infohash, f, noSeed, rapid.Uint64().Draw(t, "random"), room) {
 					if got[a] || !want[a] {
 						t.Fatalf("%v is in the reply twice, or should not be", a)
 					}
@@ -164,7 +187,7 @@ func TestPeerStoreAgainstModel(t *testing.T) {
 				if n := min(len(want), max(0, room)/valueSize[f]); len(got) != n {
 					t.Fatalf("%d peers of %d in %d bytes, want %d", len(got), len(want), room, n)
 				}
-				stored(t, p)
+				forget(t)
 				if p.count > limit || p.full() != (p.count == limit) {
 					t.Fatalf("%d of %d peers, full %v", p.count, limit, p.full())
 				}
@@ -176,7 +199,7 @@ func TestPeerStoreAgainstModel(t *testing.T) {
 // TestSwarmCap fills one swarm beyond its bound: who announced longest ago makes room.
 func TestSwarmCap(t *testing.T) {
 	for f := range family(families) {
-		p := newPeerStore(1_000_000, hashKey{1, 2, 3, 4})
+		p := newPeerStore(1_000_000, testKey)
 		infohash := filledID('h')
 		now := Instant(0)
 		const extra = 100
@@ -202,54 +225,112 @@ func TestSwarmCap(t *testing.T) {
 	}
 }
 
-// TestValuesAreRandom asks for few of many peers often: each must have its share.
-func TestValuesAreRandom(t *testing.T) {
-	for _, peers := range []int{2, 50, 515, swarmPeers} {
-		t.Run(fmt.Sprint(peers), func(t *testing.T) {
-			p := newPeerStore(1_000_000, hashKey{1, 2, 3, 4})
-			infohash := filledID('h')
-			for i := range peers {
-				require.True(t, p.announce(0, &infohash, addr4(i), false))
-			}
-			rng := rand.NewChaCha8([32]byte{5})
-			seen := map[netip.AddrPort]int{}
-			const replies, each = 4000, 40
-			for range replies {
-				got := valuesOf(p, 0, infohash, v4, rng.Uint64(), each*valueSize[v4])
-				require.Len(t, got, min(peers, each))
-				for _, a := range got {
-					seen[a]++
-				}
-			}
-			require.Len(t, seen, peers, "some peers are never handed out")
-			share := replies * min(peers, each) / peers
-			least, most := slices.Min(slices.Collect(maps.Values(seen))), slices.Max(slices.Collect(maps.Values(seen)))
-			require.Greater(t, least, share/2)
-			require.Less(t, most, share*2)
-		})
+// TestNetworkCap announces one swarm from many addresses of one IPv6 /64: a few of them are kept, the latest.
+func TestNetworkCap(t *testing.T) {
+	p := newPeerStore(1_000_000, testKey)
+	infohash, now := filledID('h'), Instant(0)
+	in64 := func(network, host int) netip.AddrPort {
+		a := addr6(network).Addr().As16()
+		a[14], a[15] = byte(host>>8), byte(host)
+		return netip.AddrPortFrom(netip.AddrFrom16(a), 6881)
+	}
+	for _, network := range []int{1, 3} {
+		require.True(t, p.announce(now, &infohash, in64(network, 1), false))
+	}
+	for _, host := range rand.New(rand.NewPCG(1, 2)).Perm(500) {
+		now += stampUnit
+		require.True(t, p.announce(now, &infohash, in64(2, host), false))
+		held := stored(t, p)[infohash]
+		require.LessOrEqual(t, len(held), 2+networkPeers)
+		require.Contains(t, held, in64(2, host).Addr())
+		require.Contains(t, held, in64(1, 1).Addr())
+		require.Contains(t, held, in64(3, 1).Addr())
+	}
+	held := stored(t, p)[infohash]
+	require.Len(t, held, 2+networkPeers)
+	perm := rand.New(rand.NewPCG(1, 2)).Perm(500)
+	for _, host := range perm[len(perm)-networkPeers:] {
+		require.Contains(t, held, in64(2, host).Addr(), "the latest stay")
 	}
 }
 
-// TestPeerMemoryIsReused lets generations of swarms come and go: memory follows the peak, not the sum.
+// TestPeerMemoryIsReused lets generations of swarms of ever other sizes come and go: memory follows the largest of
+// them, not their sum, and little is kept when all are gone.
 func TestPeerMemoryIsReused(t *testing.T) {
-	p := newPeerStore(10_000, hashKey{1, 2, 3, 4})
+	p := newPeerStore(1_000_000, testKey)
 	now := Instant(0)
 	p.hand.last = now
-	for generation := range 20 {
-		for i := range 2000 {
+	largest := 0
+	for generation, size := range []int{1, 1000, 2, 70, 5, 300, 1, 20, 1000} {
+		swarms := 20_000 / size
+		before := p.pages.used
+		require.Zero(t, before)
+		for i := range swarms {
 			infohash := idOf(byte(generation), byte(i>>8), byte(i))
-			for peer := range 3 {
-				require.True(t, p.announce(now, &infohash, addr4(peer), false))
+			for peer := range size {
+				require.True(t, p.announce(now, &infohash, addrOf(family(i%2), peer*31+i), false))
 			}
 		}
+		stored(t, p)
+		largest = max(largest, p.pages.used)
+		require.LessOrEqual(t, p.pages.used*pageBytes, 20_000*24*3/2+2*len(classCapacity)*pageBytes)
+		require.LessOrEqual(t, p.pages.bytes(), (largest+sparePages)*pageBytes)
 		for end := now.Add(peerLifetime) + 2*sweepPeriod; now < end; now += Instant(time.Second) {
 			p.sweep(now)
 		}
 		require.Zero(t, p.count)
 		require.Zero(t, p.swarmCount)
 	}
-	require.EqualValues(t, 2000, p.allocated)
-	for class := range 3 {
-		require.LessOrEqual(t, p.arenas[v4].classes[class].allocated, uint32(2000))
+	require.LessOrEqual(t, p.pages.bytes(), sparePages*pageBytes)
+	require.LessOrEqual(t, len(p.swarms), 1)
+}
+
+// TestBytes compares what the store says it takes with what the allocator says.
+func TestBytes(t *testing.T) {
+	memory := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
 	}
+	before := memory()
+	p := newPeerStore(1_000_000, testKey)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 200_000 {
+		infohash := idOf(byte(rng.Uint32()), byte(rng.Uint32()), byte(rng.Uint32N(4)))
+		p.announce(0, &infohash, addrOf(family(rng.Uint32N(2)), int(rng.Uint32())), false)
+	}
+	require.InEpsilon(t, memory()-before, p.bytes(), 0.02)
+	runtime.KeepAlive(p)
+}
+
+// TestMemoryBudget fills stores with the peers that take most memory, IPv6 alone in their swarms: they refuse more
+// when they have taken what they may, and have their memory back when the peers are gone.
+func TestMemoryBudget(t *testing.T) {
+	const limit = 400_000
+	p := newPeerStore(limit, testKey)
+	infohash := func(i int) wire.ID { return idOf(byte(i), byte(i>>8), byte(i>>16)) }
+	announced := 0
+	for ; announced < limit; announced++ {
+		h := infohash(announced)
+		if !p.announce(0, &h, addr6(announced), false) {
+			break
+		}
+	}
+	require.Less(t, announced, limit)
+	require.Greater(t, announced, limit/2)
+	require.True(t, p.full())
+	require.LessOrEqual(t, p.bytes(), p.budget)
+	require.Greater(t, p.bytes(), p.budget*95/100, "the budget can be used")
+	h := infohash(announced)
+	require.False(t, p.takes(&h, addr6(announced).Addr()), "a full store gives no tokens")
+	h = infohash(7)
+	require.True(t, p.takes(&h, addr6(7).Addr()), "who is in it may stay")
+	require.True(t, p.announce(stampUnit, &h, addr6(7), true))
+
+	for now := Instant(0); now < Instant(peerLifetime)+2*sweepPeriod; now += Instant(100 * time.Millisecond) {
+		p.sweep(now)
+	}
+	require.Zero(t, p.count)
+	require.False(t, p.full())
 }

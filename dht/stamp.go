@@ -45,3 +45,8 @@ func (s stamp) before(t stamp) bool { return (s-t)&stampTime > stampTime/2 }
 
 // expired says whether s, an end, has come at time now.
 func (s stamp) expired(now stamp) bool { return !now.before(s) }
+
+// left is the time from now until s, which must not have come, to the unit.
+func (s stamp) left(now stamp) time.Duration {
+	return time.Duration((s-now)&stampTime) * time.Duration(stampUnit)
+}
