@@ -24,9 +24,7 @@ var libtorrent = client{
 	name: "libtorrent",
 	command: func(t *testing.T) []string {
 		needLibtorrent(t)
-		script, err := filepath.Abs("libtorrent_peer.py")
-		require.NoError(t, err)
-		return []string{python, script}
+		return []string{python, script(t, "libtorrent_peer.py")}
 	},
 	readOnly: true,
 }
@@ -56,6 +54,14 @@ var transmission = client{
 // program is the command of a peer in this module.
 func program(name string) func(t *testing.T) []string {
 	return func(t *testing.T) []string { return []string{build(t, ".", "./"+name)} }
+}
+
+// script is the path of a program in this directory that need not be built.
+func script(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(name)
+	require.NoError(t, err)
+	return path
 }
 
 // python is the interpreter that Debian's packages install their modules for, which "python3" need not be.

@@ -22,11 +22,11 @@ func TestAria2(t *testing.T) {
 	runAll(t, libtorrent, aria2)
 }
 
-// TestTransmission lets Transmission seed for aria2, and download from libtorrent.
+// TestTransmission lets Transmission seed for libtorrent and download from aria2.
 func TestTransmission(t *testing.T) {
 	t.Parallel()
-	runAll(t, transmission, aria2)
-	runAll(t, libtorrent, transmission)
+	runAll(t, transmission, libtorrent)
+	runAll(t, aria2, transmission)
 }
 
 // runAll runs the swarms of two clients: over each address family, and with ordinary and read-only DHT nodes, as far

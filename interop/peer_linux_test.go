@@ -3,8 +3,6 @@ package interop
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -41,33 +39,14 @@ func startPeer(t *testing.T, h *host, command []string, nodes cluster, dir strin
 // await reads events up to the one that is named, and keeps the connections it hears of.
 func (p *peer) await(ctx context.Context, t *testing.T, name string) adapter.Event {
 	t.Helper()
-	type result struct {
-		event adapter.Event
-		err   error
-	}
 	for {
-		next := make(chan result, 1)
-		go func() { // ends with the process, which ends with the test
-			var r result
-			r.err = p.events.Decode(&r.event)
-			next <- r
-		}()
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain: the %s says %q: %v", p.name, name, context.Cause(ctx))
-		case r := <-next:
-			if errors.Is(r.err, io.EOF) {
-				<-p.ended
-				t.Fatalf("the %s ended before it said %q: %v", p.name, name, p.err)
-			}
-			require.NoError(t, r.err, "read what the %s says", p.name)
-			if r.event.Event == adapter.Connected && r.event.Addr.Addr().Unmap() != p.addr { // it may find and call itself
-				t.Logf("%s: connected to %v, source: %s", p.name, r.event.Addr, r.event.Source)
-				p.connected = append(p.connected, r.event)
-			}
-			if r.event.Event == name {
-				return r.event
-			}
+		event := decode[adapter.Event](ctx, t, p.process, p.events, "say "+name)
+		if event.Event == adapter.Connected && event.Addr.Addr().Unmap() != p.addr { // it may find and call itself
+			t.Logf("%s: connected to %v, source: %s", p.name, event.Addr, event.Source)
+			p.connected = append(p.connected, event)
+		}
+		if event.Event == name {
+			return event
 		}
 	}
 }

@@ -3,6 +3,8 @@ package interop
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -62,6 +64,24 @@ func (h *host) start(t *testing.T, cmd *exec.Cmd) *process {
 		}
 	})
 	return p
+}
+
+// decode reads the next thing that a process says, which it is to say in order to do what.
+func decode[T any](ctx context.Context, t *testing.T, p *process, from *json.Decoder, what string) (v T) {
+	t.Helper()
+	read := make(chan error, 1)
+	go func() { read <- from.Decode(&v) }() // ends with the process, which ends with the test
+	select {
+	case <-ctx.Done():
+		t.Fatalf("waited in vain for the %s to %s: %v", p.name, what, context.Cause(ctx))
+	case err := <-read:
+		if errors.Is(err, io.EOF) {
+			<-p.ended
+			t.Fatalf("the %s ended instead of going on to %s: %v", p.name, what, p.err)
+		}
+		require.NoError(t, err, "read what the %s says", p.name)
+	}
+	return v
 }
 
 // await tries until try succeeds, or fails the test when ctx ends.

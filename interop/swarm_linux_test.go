@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	patience    = 2 * time.Minute // for one swarm, start to end; it takes a second, or most of one minute with slow clients
+	patience    = 3 * time.Minute // for one swarm, start to end; it takes a second, or one minute with slow clients
 	contentName = "content.bin"
 	contentSize = 2 << 20
 )

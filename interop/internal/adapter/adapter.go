@@ -13,7 +13,7 @@ import (
 	"sync"
 )
 
-// Options are a peer's flags.
+// Options are the flags of a peer, of which a user has Nodes and Listen.
 type Options struct {
 	Nodes        []netip.AddrPort // the DHT nodes to start from, at least one
 	Listen       netip.AddrPort
@@ -22,15 +22,9 @@ type Options struct {
 	ReadOnly     bool
 }
 
-// Parse reads the flags of the named program.
+// Parse reads the flags of the named program, a peer.
 func Parse(program string, args []string) (o Options, err error) {
-	f := flag.NewFlagSet(program, flag.ContinueOnError)
-	f.Func("node", "`ADDR:PORT` of a DHT node to start from; may be repeated", func(s string) error {
-		addr, err := netip.ParseAddrPort(s)
-		o.Nodes = append(o.Nodes, addr)
-		return err
-	})
-	f.TextVar(&o.Listen, "listen", netip.AddrPort{}, "address for peers and the DHT")
+	f := o.flags(program)
 	f.StringVar(&o.Dir, "dir", ".", "where the content is or comes to be")
 	f.StringVar(&o.Seed, "seed", "", "name of a file in the directory to seed")
 	f.StringVar(&o.Magnet, "magnet", "", "magnet link to download")
@@ -38,10 +32,36 @@ func Parse(program string, args []string) (o Options, err error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if len(o.Nodes) == 0 || !o.Listen.IsValid() || (o.Seed == "") == (o.Magnet == "") {
-		return o, errors.New("give --node, --listen, and either --seed or --magnet")
+	if (o.Seed == "") == (o.Magnet == "") {
+		return o, errors.New("give either --seed or --magnet")
 	}
-	return o, nil
+	return o, o.check()
+}
+
+// ParseUser reads the flags of the named program, a user.
+func ParseUser(program string, args []string) (o Options, err error) {
+	if err := o.flags(program).Parse(args); err != nil {
+		return o, err
+	}
+	return o, o.check()
+}
+
+func (o *Options) flags(program string) *flag.FlagSet {
+	f := flag.NewFlagSet(program, flag.ContinueOnError)
+	f.Func("node", "`ADDR:PORT` of a DHT node to start from; may be repeated", func(s string) error {
+		addr, err := netip.ParseAddrPort(s)
+		o.Nodes = append(o.Nodes, addr)
+		return err
+	})
+	f.TextVar(&o.Listen, "listen", netip.AddrPort{}, "address for peers and the DHT")
+	return f
+}
+
+func (o *Options) check() error {
+	if len(o.Nodes) == 0 || !o.Listen.IsValid() {
+		return errors.New("give --node and --listen")
+	}
+	return nil
 }
 
 // The kinds of events.
