@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"testing"
 
 	"github.com/anacrolix/dht/v2/krpc"
@@ -64,14 +65,18 @@ func (e *exchange) run(ctx context.Context, t *testing.T) {
 			if from == to {
 				continue
 			}
-			t.Run(from.process.name+" to "+to.process.name, func(t *testing.T) {
+			ok := t.Run(from.name+" to "+to.name, func(t *testing.T) {
 				e.peers(ctx, t, from, to)
 				e.immutable(ctx, t, from, to)
 				e.mutable(ctx, t, from, to, "")
 				e.mutable(ctx, t, from, to, "a salt")
 			})
+			if !ok {
+				return // a user that was waited for in vain may still answer, and would be out of step
+			}
 		}
 	}
+	t.Run("find_node", func(t *testing.T) { e.findNode(ctx, t) })
 	t.Run("scrape", func(t *testing.T) { e.scrape(ctx, t) })
 	t.Run("sample", func(t *testing.T) { e.sample(ctx, t) })
 	t.Run("no fault found", func(t *testing.T) {
@@ -84,11 +89,11 @@ func (e *exchange) run(ctx context.Context, t *testing.T) {
 }
 
 // announce announces a user, and returns when the node has it.
-func (e *exchange) announce(ctx context.Context, t *testing.T, u *user, infoHash string, port int, asSeed bool) {
+func (e *exchange) announce(ctx context.Context, t *testing.T, u *user, infoHash string) {
 	t.Helper()
 	before, err := e.node.metrics(ctx)
 	require.NoError(t, err)
-	u.ask(ctx, t, adapter.Request{Do: adapter.Announce, InfoHash: infoHash, Port: port, AsSeed: asSeed})
+	u.ask(ctx, t, adapter.Request{Do: adapter.Announce, InfoHash: infoHash})
 	e.node.awaitMetric(ctx, t, "supernode_peers", before["supernode_peers"]+1)
 }
 
@@ -100,18 +105,27 @@ func (e *exchange) newInfoHash() string {
 	return e.infoHashes[len(e.infoHashes)-1]
 }
 
+// findNode: the node answers, and names nobody: all are read-only (BEP 43).
+func (e *exchange) findNode(ctx context.Context, t *testing.T) {
+	for _, u := range e.users {
+		if u.does(adapter.FindNode) {
+			answer := u.ask(ctx, t, adapter.Request{Do: adapter.FindNode, Target: e.infoHashes[0]})
+			require.Empty(t, answer.Nodes)
+		}
+	}
+}
+
 // peers: from announces itself, to finds it and nobody else (BEP 5).
 func (e *exchange) peers(ctx context.Context, t *testing.T, from, to *user) {
-	const port = 1234 // another than that of its DHT
 	infoHash := e.newInfoHash()
-	e.announce(ctx, t, from, infoHash, port, false)
+	e.announce(ctx, t, from, infoHash)
 	answer := to.ask(ctx, t, adapter.Request{Do: adapter.GetPeers, InfoHash: infoHash})
-	require.Equal(t, []netip.AddrPort{netip.AddrPortFrom(from.addr, port)}, answer.Peers)
+	require.Equal(t, []netip.AddrPort{netip.AddrPortFrom(from.addr, dhtPort)}, answer.Peers)
 }
 
 // immutable: from puts a value, to gets it by its hash (BEP 44).
 func (e *exchange) immutable(ctx context.Context, t *testing.T, from, to *user) {
-	value := fmt.Sprintf("immutable, from %s to %s", from.process.name, to.process.name)
+	value := fmt.Sprintf("immutable, from %s to %s", from.name, to.name)
 	target := sha1.Sum(fmt.Appendf(nil, "%d:%s", len(value), value))
 	answer := from.ask(ctx, t, adapter.Request{Do: adapter.Put, Value: value})
 	require.Equal(t, hex.EncodeToString(target[:]), answer.Target)
@@ -127,7 +141,7 @@ func (e *exchange) mutable(ctx context.Context, t *testing.T, from, to *user, sa
 	for i, step := range []struct{ put, get *user }{{from, to}, {to, from}} {
 		put, get := key, key
 		put.Do, get.Do = adapter.PutMutable, adapter.GetMutable
-		put.Value = fmt.Sprintf("mutable, from %s, salt %q", step.put.process.name, salt)
+		put.Value = fmt.Sprintf("mutable, from %s, salt %q", step.put.name, salt)
 		step.put.ask(ctx, t, put)
 		answer := step.get.ask(ctx, t, get)
 		require.Equal(t, put.Value, answer.Value)
@@ -135,17 +149,13 @@ func (e *exchange) mutable(ctx context.Context, t *testing.T, from, to *user, sa
 	}
 }
 
-// scrape: all announce themselves, as seeds those who can; the filters hold each of them and nobody else (BEP 33).
+// scrape: all announce themselves; the filters hold each of them and nobody else (BEP 33).
 func (e *exchange) scrape(ctx context.Context, t *testing.T) {
 	infoHash := e.newInfoHash()
 	var seeds, downloaders krpc.ScrapeBloomFilter
 	for _, u := range e.users {
-		e.announce(ctx, t, u, infoHash, dhtPort, u.asSeed)
-		if u.asSeed {
-			seeds.AddIp(u.addr.AsSlice())
-		} else {
-			downloaders.AddIp(u.addr.AsSlice())
-		}
+		e.announce(ctx, t, u, infoHash)
+		downloaders.AddIp(u.addr.AsSlice())
 	}
 	for _, u := range e.users {
 		if u.does(adapter.Scrape) {
@@ -166,5 +176,43 @@ func (e *exchange) sample(ctx context.Context, t *testing.T) {
 			require.GreaterOrEqual(t, answer.Interval, int64(0))
 			require.LessOrEqual(t, answer.Interval, int64(21600))
 		}
+	}
+}
+
+// TestLibtorrentScrape lets a library see in the filters that libtorrent seeds and that it does not do so itself (BEP 33).
+func TestLibtorrentScrape(t *testing.T) {
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			needRoot(t)
+			seederCommand := libtorrent.command(t)
+			ctx, cancel := context.WithTimeout(interrupted, patience)
+			defer cancel()
+			ctx, lost := context.WithCancelCause(ctx)
+			net := newNetwork(t, f, lost)
+			nodeHost := net.host(ctx, t, "node")
+			e := exchange{node: startNode(ctx, t, nodeHost, "none")}
+			net.isolate(nodeHost)
+			scraper := startUser(ctx, t, net.host(ctx, t, "scraper"), anacrolixDHT, e.node)
+
+			content := t.TempDir()
+			writeContent(t, filepath.Join(content, contentName))
+			seederHost := net.host(ctx, t, "seeder")
+			seeder := startPeer(t, seederHost, seederCommand, cluster{e.node}, content, true, "--seed", contentName)
+			infoHash := seeder.await(ctx, t, adapter.Seeding).InfoHash
+			e.node.awaitMetric(ctx, t, "supernode_peers", 1)
+			e.announce(ctx, t, scraper, infoHash)
+
+			var seeds, downloaders krpc.ScrapeBloomFilter
+			seeds.AddIp(seederHost.addr.AsSlice())
+			downloaders.AddIp(scraper.addr.AsSlice())
+			want := [2]string{hex.EncodeToString(seeds[:]), hex.EncodeToString(downloaders[:])}
+			await(ctx, t, "the filters tell the seed from the downloader", func() error {
+				answer := scraper.ask(ctx, t, adapter.Request{Do: adapter.Scrape, InfoHash: infoHash})
+				if got := [2]string{answer.Seeds, answer.Downloaders}; got != want {
+					return fmt.Errorf("they are %q", got) // libtorrent announces before it has checked its files, too
+				}
+				return nil
+			})
+		})
 	}
 }

@@ -10,9 +10,6 @@ import sys
 
 import libtorrent as lt
 
-SEED = 1  # announce_flags_t of include/libtorrent/kademlia/announce_flags.hpp, which the Python binding leaves out
-
-
 def session(args):
     return lt.session({
         "listen_interfaces": args.listen,
@@ -67,13 +64,18 @@ class User:
         return next(a for a in self.alerts if isinstance(a, kind) and wanted(a))
 
     def announce(self, q):
-        # That is all libtorrent tells: the announces are sent once the nodes nearby have been found.
-        self.session.dht_announce(sha1(q["info_hash"]), q["port"], SEED if q.get("as_seed") else 0)
+        # By way of a torrent: session.dht_announce cannot be called, its flags have no type in Python. libtorrent does not
+        # tell when the announces have been sent.
+        params = lt.add_torrent_params()
+        params.info_hashes = lt.info_hash_t(sha1(q["info_hash"]))
+        params.save_path = "."
+        self.session.add_torrent(params)
         return {}
 
     def get_peers(self, q):
-        self.session.dht_get_peers(sha1(q["info_hash"]))
-        alert = self.next(lt.dht_get_peers_reply_alert)
+        info_hash = sha1(q["info_hash"])
+        self.session.dht_get_peers(info_hash)
+        alert = self.next(lt.dht_get_peers_reply_alert, lambda a: a.info_hash == info_hash)
         return {"peers": [text(p) for p in alert.peers()]}
 
     def put(self, q):
@@ -87,7 +89,7 @@ class User:
         target = sha1(q["target"])
         self.session.dht_get_immutable_item(target)
         alert = self.next(lt.dht_immutable_item_alert, lambda a: a.target == target)
-        return {"value": alert.item.decode()}
+        return {"value": alert.item["value"].decode()}
 
     def put_mutable(self, q):
         self.session.dht_put_mutable_item(keys(bytes.fromhex(q["seed"])), bytes.fromhex(q["public"]),
@@ -100,9 +102,7 @@ class User:
     def get_mutable(self, q):
         self.session.dht_get_mutable_item(bytes.fromhex(q["public"]), q.get("salt", "").encode())
         alert = self.next(lt.dht_mutable_item_alert, lambda a: a.authoritative)
-        if not alert.item:
-            return {"error": "no such item"}
-        return {"value": alert.item.decode(), "seq": alert.seq}
+        return {"value": alert.item["value"].decode(), "seq": alert.seq}
 
     def sample(self, q):
         self.session.dht_sample_infohashes(self.node, sha1(q["target"]))

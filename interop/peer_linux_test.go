@@ -2,7 +2,6 @@ package interop
 
 import (
 	"context"
-	"encoding/json"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -15,9 +14,8 @@ import (
 
 // peer is a running client.
 type peer struct {
-	*process
+	*stream[adapter.Event]
 	addr      netip.Addr
-	events    *json.Decoder
 	connected []adapter.Event
 }
 
@@ -32,15 +30,14 @@ func startPeer(t *testing.T, h *host, command []string, nodes cluster, dir strin
 	if readOnly {
 		args = append(args, "--read-only")
 	}
-	p := h.start(t, exec.Command(command[0], args...))
-	return &peer{process: p, addr: h.addr, events: json.NewDecoder(p.stdout)}
+	return &peer{stream: read[adapter.Event](h.start(t, exec.Command(command[0], args...))), addr: h.addr}
 }
 
 // await reads events up to the one that is named, and keeps the connections it hears of.
 func (p *peer) await(ctx context.Context, t *testing.T, name string) adapter.Event {
 	t.Helper()
 	for {
-		event := decode[adapter.Event](ctx, t, p.process, p.events, "say "+name)
+		event := p.next(ctx, t, "say "+name)
 		if event.Event == adapter.Connected && event.Addr.Addr().Unmap() != p.addr { // it may find and call itself
 			t.Logf("%s: connected to %v, source: %s", p.name, event.Addr, event.Source)
 			p.connected = append(p.connected, event)

@@ -66,22 +66,50 @@ func (h *host) start(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// decode reads the next thing that a process says, which it is to say in order to do what.
-func decode[T any](ctx context.Context, t *testing.T, p *process, from *json.Decoder, what string) (v T) {
+// stream is what a process says on standard output: JSON values, one after the other.
+type stream[T any] struct {
+	*process
+	values chan T
+	err    error // why no more come; valid when values is closed
+}
+
+// read makes the stream of a process.
+func read[T any](p *process) *stream[T] {
+	s := &stream[T]{process: p, values: make(chan T, 1)}
+	go func() { // ends with the process, which ends with the test
+		defer close(s.values)
+		for from := json.NewDecoder(p.stdout); ; {
+			var v T
+			if s.err = from.Decode(&v); s.err != nil {
+				return
+			}
+			select {
+			case s.values <- v:
+			case <-p.ended:
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// next is the next value, which the process is to say in order to do what.
+func (s *stream[T]) next(ctx context.Context, t *testing.T, what string) T {
 	t.Helper()
-	read := make(chan error, 1)
-	go func() { read <- from.Decode(&v) }() // ends with the process, which ends with the test
 	select {
 	case <-ctx.Done():
-		t.Fatalf("waited in vain for the %s to %s: %v", p.name, what, context.Cause(ctx))
-	case err := <-read:
-		if errors.Is(err, io.EOF) {
-			<-p.ended
-			t.Fatalf("the %s ended instead of going on to %s: %v", p.name, what, p.err)
+		t.Fatalf("waited in vain for the %s to %s: %v", s.name, what, context.Cause(ctx))
+	case v, ok := <-s.values:
+		if ok {
+			return v
 		}
-		require.NoError(t, err, "read what the %s says", p.name)
+		if !errors.Is(s.err, io.EOF) {
+			t.Fatalf("the %s does not %s, it says what cannot be read: %v", s.name, what, s.err)
+		}
+		<-s.ended
+		t.Fatalf("the %s ended instead of going on to %s: %v", s.name, what, s.process.err)
 	}
-	return v
+	panic("not reached")
 }
 
 // await tries until try succeeds, or fails the test when ctx ends.

@@ -3,12 +3,12 @@ package interop
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,13 +21,13 @@ type library struct {
 	command  func(t *testing.T) []string // builds it if need be
 	ipv4Only bool
 	can      []string // beside announce, get_peers, put and get
-	asSeed   bool     // can announce as a seed (BEP 33)
+	can4     []string // the same, over IPv4 only
 }
 
 var anacrolixDHT = library{
 	name:    "anacrolix",
 	command: program("anacrolixdht"),
-	can:     []string{adapter.Sample, adapter.Scrape},
+	can:     []string{adapter.FindNode, adapter.Sample, adapter.Scrape},
 }
 
 var libtorrentDHT = library{
@@ -36,8 +36,8 @@ var libtorrentDHT = library{
 		needLibtorrent(t)
 		return []string{python, script(t, "libtorrent_dht.py")}
 	},
-	can:    []string{adapter.Sample},
-	asSeed: true,
+	// It samples when it knows its own address, and believes nobody who tells it a private one, such as fd00::/8.
+	can4: []string{adapter.Sample},
 }
 
 var webtorrentDHT = library{
@@ -54,11 +54,10 @@ var webtorrentDHT = library{
 
 // user is a running library.
 type user struct {
-	*process
-	library
+	*stream[adapter.Answer]
+	library library
 	addr    netip.Addr
 	out     *json.Encoder
-	answers *json.Decoder
 }
 
 // startUser starts a library and returns when it is ready.
@@ -68,23 +67,29 @@ func startUser(ctx context.Context, t *testing.T, h *host, l library, n *node) *
 	cmd := exec.Command(command[0], slices.Concat(command[1:], []string{
 		"--node", n.addr.String(), "--listen", netip.AddrPortFrom(h.addr, dhtPort).String(),
 	})...)
-	stdin, writer := io.Pipe()
-	cmd.Stdin = stdin
-	p := h.start(t, cmd)
-	t.Cleanup(func() { writer.Close() }) // before the process is ended: its end waits for that of its input
-	u := &user{process: p, library: l, addr: h.addr, out: json.NewEncoder(writer), answers: json.NewDecoder(p.stdout)}
-	require.Zero(t, decode[adapter.Answer](ctx, t, p, u.answers, "be ready"))
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	u := &user{read[adapter.Answer](h.start(t, cmd)), l, h.addr, json.NewEncoder(stdin)}
+	require.Zero(t, u.next(ctx, t, "be ready"))
 	return u
 }
+
+// answerWithin is how long a user may take. Most answers take milliseconds, and few seconds: a lookup may wait for nodes
+// that do not answer.
+const answerWithin = 10 * time.Second
 
 // ask has the user do something, which must succeed.
 func (u *user) ask(ctx context.Context, t *testing.T, q adapter.Request) adapter.Answer {
 	t.Helper()
-	require.NoError(t, u.out.Encode(q), "ask %s to %s", u.process.name, q.Do)
-	answer := decode[adapter.Answer](ctx, t, u.process, u.answers, q.Do)
-	require.Empty(t, answer.Error, "%s: %s", u.process.name, q.Do)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	require.NoError(t, u.out.Encode(q), "ask %s to %s", u.name, q.Do)
+	answer := u.next(ctx, t, q.Do)
+	require.Empty(t, answer.Error, "%s: %s", u.name, q.Do)
 	return answer
 }
 
-// does says whether the library can do what not all can.
-func (l library) does(what string) bool { return slices.Contains(l.can, what) }
+// does says whether the user can do what not all can.
+func (u *user) does(what string) bool {
+	return slices.Contains(u.library.can, what) || u.addr.Is4() && slices.Contains(u.library.can4, what)
+}

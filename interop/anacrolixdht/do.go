@@ -33,12 +33,27 @@ func (u *user) announce(ctx context.Context, q adapter.Request) (answer adapter.
 		return answer, err
 	}
 	before := u.server.Stats().SuccessfulOutboundAnnouncePeerQueries
-	if _, err := u.traverse(ctx, infoHash, dht.AnnouncePeer(dht.AnnouncePeerOpts{Port: q.Port})); err != nil {
+	if _, err := u.traverse(ctx, infoHash, dht.AnnouncePeer(dht.AnnouncePeerOpts{Port: u.port})); err != nil {
 		return answer, err
 	}
 	if u.server.Stats().SuccessfulOutboundAnnouncePeerQueries == before {
 		return answer, errors.New("announced to nobody")
 	}
+	return answer, nil
+}
+
+func (u *user) findNode(q adapter.Request) (answer adapter.Answer, err error) {
+	target, err := id(q.Target)
+	if err != nil {
+		return answer, err
+	}
+	result := u.server.FindNode(u.node, int160.FromByteArray(target), dht.QueryRateLimiting{})
+	if err := result.ToError(); err != nil {
+		return answer, err
+	}
+	result.Reply.R.ForAllNodes(func(n krpc.NodeInfo) {
+		answer.Nodes = append(answer.Nodes, n.Addr.ToNodeAddrPort().AddrPort)
+	})
 	return answer, nil
 }
 

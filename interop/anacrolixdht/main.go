@@ -59,6 +59,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 type user struct {
 	server *dht.Server
 	node   dht.Addr
+	port   int // that it announces: its own
 }
 
 // newUser makes a read-only node (BEP 43) that enforces BEP 42, as anacrolix/torrent has it.
@@ -76,13 +77,15 @@ func newUser(o adapter.Options) (*user, error) {
 		conn.Close()
 		return nil, fmt.Errorf("start: %w", err)
 	}
-	return &user{server, node}, nil
+	return &user{server, node, int(o.Listen.Port())}, nil
 }
 
 func (u *user) do(ctx context.Context, q adapter.Request) (adapter.Answer, error) {
 	switch q.Do {
 	case adapter.Announce:
 		return u.announce(ctx, q)
+	case adapter.FindNode:
+		return u.findNode(q)
 	case adapter.GetPeers:
 		return u.getPeers(ctx, q)
 	case adapter.Put, adapter.PutMutable:

@@ -1,10 +1,11 @@
 // A user of package interop (see doc.go): bittorrent-dht, the DHT of WebTorrent. It knows IPv4 only, BEP 44 but neither
-// BEP 33, 43 nor 51.
+// BEP 33 nor 51. It is made a read-only node here (BEP 43), or the node would send the others to it, who cannot reach it.
 import crypto from 'node:crypto'
 import readline from 'node:readline'
 import { parseArgs } from 'node:util'
 
 import DHT from 'bittorrent-dht'
+import krpcSocket from 'k-rpc-socket'
 
 const { values: flags } = parseArgs({ options: { node: { type: 'string' }, listen: { type: 'string' } } })
 
@@ -17,7 +18,11 @@ const publicKey = bytes => crypto.createPublicKey({
 })
 const verify = (signature, message, key) => crypto.verify(null, message, publicKey(Buffer.from(key)), signature)
 
-const dht = new DHT({ bootstrap: [flags.node], verify })
+const socket = krpcSocket()
+const send = socket.send
+socket.send = (peer, message, sent) => send.call(socket, peer, message.y === 'q' ? { ...message, ro: 1 } : message, sent)
+
+const dht = new DHT({ bootstrap: [flags.node], krpcSocket: socket, verify })
 const [host, port] = flags.listen.split(':')
 
 // promised calls a method and returns the first result of its callback.
@@ -31,7 +36,7 @@ const uncached = q => ({ cache: false, ...salted(q) })
 
 const methods = {
   async announce (q) {
-    await promised('announce', q.info_hash, q.port)
+    await promised('announce', q.info_hash, Number(port))
     return {}
   },
   async get_peers (q) {

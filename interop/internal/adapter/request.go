@@ -7,8 +7,6 @@ type Request struct {
 	Do       string `json:"do"`
 	InfoHash string `json:"info_hash,omitzero"`
 	Target   string `json:"target,omitzero"`
-	Port     int    `json:"port,omitzero"`
-	AsSeed   bool   `json:"as_seed,omitzero"`
 	Value    string `json:"value,omitzero"`  // a string, as text
 	Seed     string `json:"seed,omitzero"`   // 32 bytes, of which RFC 8032 makes both keys
 	Public   string `json:"public,omitzero"` // the public one
@@ -17,7 +15,8 @@ type Request struct {
 
 // What can be done. Not every client can do all.
 const (
-	Announce   = "announce"    // info_hash, port, as_seed: nothing
+	Announce   = "announce"    // info_hash: nothing. With the port of --listen
+	FindNode   = "find_node"   // target: nodes, of the node itself
 	GetPeers   = "get_peers"   // info_hash: peers
 	Put        = "put"         // value: target
 	Get        = "get"         // target: value
@@ -31,6 +30,7 @@ const (
 type Answer struct {
 	Error       string           `json:"error,omitzero"`
 	Peers       []netip.AddrPort `json:"peers,omitzero"`
+	Nodes       []netip.AddrPort `json:"nodes,omitzero"`
 	Target      string           `json:"target,omitzero"`
 	Value       string           `json:"value,omitzero"`
 	Seq         int64            `json:"seq,omitzero"`
