@@ -29,24 +29,27 @@ func TestTransmission(t *testing.T) {
 	runAll(t, aria2, transmission)
 }
 
-// runAll runs the swarms of two clients: over each address family, and with ordinary and read-only DHT nodes, as far
-// as both clients can. Clients that take their time do so side by side.
+// runAll runs the swarms of two clients: over each address family that both can, and with read-only and with ordinary
+// DHT nodes. If only one can be read-only, it is. Clients that take their time do so side by side.
 func runAll(t *testing.T, seeder, leecher client) {
 	for _, f := range families {
 		if f.name != "ipv4" && (seeder.ipv4Only || leecher.ipv4Only) {
 			continue
 		}
-		for _, readOnly := range []bool{true, false} {
-			if readOnly && !(seeder.readOnly && leecher.readOnly) {
-				continue
-			}
-			mode := map[bool]string{true: "read-only", false: "ordinary"}[readOnly]
-			t.Run(seeder.name+" to "+leecher.name+"/"+f.name+"/"+mode, func(t *testing.T) {
-				if seeder.slow || leecher.slow {
-					t.Parallel()
-				}
-				swarm{f, seeder, leecher, readOnly}.run(t)
-			})
+		if seeder.readOnly || leecher.readOnly {
+			runSwarm(t, "read-only", swarm{f, seeder, leecher, true})
+		}
+		if seeder.readOnly == leecher.readOnly {
+			runSwarm(t, "ordinary", swarm{f, seeder, leecher, false})
 		}
 	}
+}
+
+func runSwarm(t *testing.T, mode string, s swarm) {
+	t.Run(s.seeder.name+" to "+s.leecher.name+"/"+s.family.name+"/"+mode, func(t *testing.T) {
+		if s.seeder.slow || s.leecher.slow {
+			t.Parallel()
+		}
+		s.run(t)
+	})
 }
