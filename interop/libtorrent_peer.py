@@ -27,7 +27,7 @@ def log(*words):
 def session(args):
     return lt.session({
         "listen_interfaces": args.listen,
-        "dht_bootstrap_nodes": args.node,
+        "dht_bootstrap_nodes": ",".join(args.node),
         "dht_read_only": args.read_only,
         "enable_lsd": False,
         "enable_upnp": False,
@@ -67,7 +67,7 @@ def text(endpoint):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--node", required=True)
+    parser.add_argument("--node", action="append", required=True)
     parser.add_argument("--listen", required=True)
     parser.add_argument("--dir", required=True)
     parser.add_argument("--seed")

@@ -36,14 +36,16 @@ type network struct {
 	family family
 	router *namespace
 	hosts  int
+	only   netip.Prefix // hosts have a route to nowhere else; the zero Prefix: to everywhere
 	lost   context.CancelCauseFunc
 }
 
-// host is a network namespace with one address and a default route.
+// host is a network namespace with one address and one route.
 type host struct {
 	*namespace
-	addr netip.Addr
-	lost context.CancelCauseFunc
+	addr   netip.Addr
+	prefix netip.Prefix // addr, and of how many bits its link's network is
+	lost   context.CancelCauseFunc
 }
 
 // newNetwork makes a router. It calls lost when a process on one of its hosts has ended.
@@ -61,7 +63,7 @@ func (n *network) host(ctx context.Context, t *testing.T, name string) *host {
 	n.hosts++
 	own := netip.MustParsePrefix(fmt.Sprintf(n.family.host, n.hosts))
 	gateway := netip.MustParsePrefix(fmt.Sprintf(n.family.router, n.hosts))
-	h := &host{namespace: newNamespace(t, name), addr: own.Addr(), lost: n.lost}
+	h := &host{namespace: newNamespace(t, name), addr: own.Addr(), prefix: own, lost: n.lost}
 
 	const device = "up"
 	toHost := fmt.Sprintf("host%d", n.hosts)
@@ -74,9 +76,16 @@ func (n *network) host(ctx context.Context, t *testing.T, name string) *host {
 	n.router.raise(t, toHost)
 	h.awaitUp(ctx, t, device)
 	n.router.awaitUp(ctx, t, toHost)
-	require.NoError(t, h.netlink.RouteAdd(&netlink.Route{Gw: gateway.Addr().AsSlice()}), "add default route to host %s", name)
+	route := &netlink.Route{Gw: gateway.Addr().AsSlice()}
+	if n.only.IsValid() {
+		route.Dst = ipNet(n.only.Masked())
+	}
+	require.NoError(t, h.netlink.RouteAdd(route), "add route to host %s", name)
 	return h
 }
+
+// isolate keeps the hosts that are added from now on from one another: they reach h and nobody else.
+func (n *network) isolate(h *host) { n.only = h.prefix }
 
 // namespace is a network namespace without a name: the kernel removes it, its links included, when the last process
 // in it has ended and fd is closed, which the end of this process does too.
@@ -131,13 +140,15 @@ func (s *namespace) set(t *testing.T, sysctl, value string) {
 // address gives a device that is still down its address, without probing for duplicates: it works at once.
 func (s *namespace) address(t *testing.T, device string, prefix netip.Prefix) {
 	t.Helper()
-	addr := &netlink.Addr{IPNet: &net.IPNet{
-		IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
-	}}
+	addr := &netlink.Addr{IPNet: ipNet(prefix)}
 	if prefix.Addr().Is6() {
 		addr.Flags = unix.IFA_F_NODAD
 	}
 	require.NoError(t, s.netlink.AddrAdd(s.link(t, device), addr), "add %v to %s", prefix, s.name)
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 func (s *namespace) raise(t *testing.T, device string) {

@@ -26,11 +26,11 @@ type node struct {
 	web  *http.Client
 }
 
-// startNode starts the real program as a user would who knows no other node, and returns when /healthz says that it is
-// ready. The lab's addresses are private ones; nothing else differs from the defaults.
-func startNode(ctx context.Context, t *testing.T, h *host) *node {
+// startNode starts the real program as a user would who knows that node to start from, or "none", and returns when
+// /healthz says that it is ready. The lab's addresses are private ones; nothing else differs from the defaults.
+func startNode(ctx context.Context, t *testing.T, h *host, bootstrap string) *node {
 	t.Helper()
-	cmd := exec.Command(buildSupernode(t), "--bootstrap", "none", "--allow-private", "--log-level", "debug")
+	cmd := exec.Command(buildSupernode(t), "--bootstrap", bootstrap, "--allow-private", "--log-level", "debug")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"HOME=" + cmd.Dir, "XDG_STATE_HOME=" + cmd.Dir, "STATE_DIRECTORY=" + cmd.Dir}
 	n := &node{

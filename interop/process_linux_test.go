@@ -3,6 +3,8 @@ package interop
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -62,6 +64,52 @@ func (h *host) start(t *testing.T, cmd *exec.Cmd) *process {
 		}
 	})
 	return p
+}
+
+// stream is what a process says on standard output: JSON values, one after the other.
+type stream[T any] struct {
+	*process
+	values chan T
+	err    error // why no more come; valid when values is closed
+}
+
+// read makes the stream of a process.
+func read[T any](p *process) *stream[T] {
+	s := &stream[T]{process: p, values: make(chan T, 1)}
+	go func() { // ends with the process, which ends with the test
+		defer close(s.values)
+		for from := json.NewDecoder(p.stdout); ; {
+			var v T
+			if s.err = from.Decode(&v); s.err != nil {
+				return
+			}
+			select {
+			case s.values <- v:
+			case <-p.ended:
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// next is the next value, which the process is to say in order to do what.
+func (s *stream[T]) next(ctx context.Context, t *testing.T, what string) T {
+	t.Helper()
+	select {
+	case <-ctx.Done():
+		t.Fatalf("waited in vain for the %s to %s: %v", s.name, what, context.Cause(ctx))
+	case v, ok := <-s.values:
+		if ok {
+			return v
+		}
+		if !errors.Is(s.err, io.EOF) {
+			t.Fatalf("the %s does not %s, it says what cannot be read: %v", s.name, what, s.err)
+		}
+		<-s.ended
+		t.Fatalf("the %s ended instead of going on to %s: %v", s.name, what, s.process.err)
+	}
+	panic("not reached")
 }
 
 // await tries until try succeeds, or fails the test when ctx ends.

@@ -1,13 +1,31 @@
 #!/bin/sh
-# Installs what the interop tests need beside Go: libtorrent with its Python bindings, from Debian or Ubuntu.
+# Installs what the interop tests need beside Go, as far as it is missing: from Debian or Ubuntu libtorrent with its
+# Python bindings, aria2, Transmission and Node.js; from the npm registry what interop/npm/package-lock.json pins.
 set -eu
-if /usr/bin/python3 -c 'import libtorrent' 2>/dev/null; then
-	exit 0
+cd "$(dirname "$0")/.."
+
+has() { command -v "$1" >/dev/null; }
+
+packages=
+/usr/bin/python3 -c 'import libtorrent' 2>/dev/null || packages="$packages python3-libtorrent"
+has aria2c || packages="$packages aria2"
+has transmission-cli || packages="$packages transmission-cli"
+has node || packages="$packages nodejs"
+has npm || packages="$packages npm"
+
+if [ -n "$packages" ]; then
+	if ! has apt-get; then
+		echo "$0: no apt-get here: install what these packages of Debian hold yourself:$packages" >&2
+		exit 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -y -qq --no-install-recommends $packages >/dev/null
 fi
-if ! command -v apt-get >/dev/null; then
-	echo "$0: no apt-get here: install the Python bindings of libtorrent 2 for /usr/bin/python3 yourself" >&2
-	exit 1
+
+# npm leaves a copy of the lock file where it has installed what that says.
+cd interop/npm
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+	npm ci --silent --ignore-scripts --no-audit --no-fund
 fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq python3-libtorrent >/dev/null

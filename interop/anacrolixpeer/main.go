@@ -4,24 +4,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/anacrolix/dht/v2"
 	"github.com/anacrolix/torrent"
-	"github.com/anacrolix/torrent/bencode"
-	"github.com/anacrolix/torrent/metainfo"
+
+	"supernode/interop/internal/adapter"
 )
 
 func main() {
@@ -33,28 +28,21 @@ func main() {
 	}
 }
 
-type options struct {
-	node, listen netip.AddrPort
-	dir          string
-	seed, magnet string
-	readOnly     bool
-}
-
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	o, err := parse(args)
+	o, err := adapter.Parse("anacrolixpeer", args)
 	if err != nil {
 		return err
 	}
-	out := &events{encoder: json.NewEncoder(stdout)}
+	out := adapter.NewEvents(stdout)
 	client, err := torrent.NewClient(config(o, out))
 	if err != nil {
-		return fmt.Errorf("start client on %v: %w", o.listen, err)
+		return fmt.Errorf("start client on %v: %w", o.Listen, err)
 	}
 	defer client.Close()
-	if o.seed != "" {
+	if o.Seed != "" {
 		err = seed(ctx, client, o, out)
 	} else {
-		err = download(ctx, client, o.magnet, out)
+		err = download(ctx, client, o.Magnet, out)
 	}
 	if err != nil {
 		return err
@@ -63,35 +51,18 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-func parse(args []string) (o options, err error) {
-	f := flag.NewFlagSet("anacrolixpeer", flag.ContinueOnError)
-	f.TextVar(&o.node, "node", netip.AddrPort{}, "the only DHT node to start from")
-	f.TextVar(&o.listen, "listen", netip.AddrPort{}, "address for peers and the DHT")
-	f.StringVar(&o.dir, "dir", ".", "where the content is or comes to be")
-	f.StringVar(&o.seed, "seed", "", "name of a file in the directory to seed")
-	f.StringVar(&o.magnet, "magnet", "", "magnet link to download")
-	f.BoolVar(&o.readOnly, "read-only", false, "do not answer DHT queries (BEP 43)")
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
-	if !o.node.IsValid() || !o.listen.IsValid() || (o.seed == "") == (o.magnet == "") {
-		return o, errors.New("give --node, --listen, and either --seed or --magnet")
-	}
-	return o, nil
-}
-
-func config(o options, out *events) *torrent.ClientConfig {
+func config(o adapter.Options, out *adapter.Events) *torrent.ClientConfig {
 	c := torrent.NewDefaultClientConfig()
-	c.ListenHost = func(string) string { return o.listen.Addr().String() }
-	c.ListenPort = int(o.listen.Port())
-	c.DisableIPv4, c.DisableIPv6 = o.listen.Addr().Is6(), o.listen.Addr().Is4()
-	c.DataDir = o.dir
+	c.ListenHost = func(string) string { return o.Listen.Addr().String() }
+	c.ListenPort = int(o.Listen.Port())
+	c.DisableIPv4, c.DisableIPv6 = o.Listen.Addr().Is6(), o.Listen.Addr().Is4()
+	c.DataDir = o.Dir
 	c.Seed = true
 
 	c.DhtStartingNodes = func(string) dht.StartingNodesGetter {
-		return func() ([]dht.Addr, error) { return []dht.Addr{dht.NewAddr(net.UDPAddrFromAddrPort(o.node))}, nil }
+		return func() ([]dht.Addr, error) { return startingNodes(o), nil }
 	}
-	c.ConfigureAnacrolixDhtServer = func(d *dht.ServerConfig) { d.Passive = o.readOnly }
+	c.ConfigureAnacrolixDhtServer = func(d *dht.ServerConfig) { d.Passive = o.ReadOnly }
 
 	// The client's writer misses a wake-up now and then (peerConnMsgWriter.run looks for work before it listens for
 	// the signal) and goes on at the next keep-alive, by default after a minute.
@@ -104,32 +75,37 @@ func config(o options, out *events) *torrent.ClientConfig {
 	c.NoDefaultPortForwarding = true
 
 	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, func(p *torrent.PeerConn) {
-		out.say(event{Event: "connected", Addr: p.RemoteAddr.String(), Source: source(p.Discovery)})
+		out.Say(adapter.Event{
+			Event: adapter.Connected, Addr: netip.MustParseAddrPort(p.RemoteAddr.String()), Source: source(p.Discovery),
+		})
 	})
 	return c
 }
 
-func seed(ctx context.Context, client *torrent.Client, o options, out *events) error {
-	info := metainfo.Info{PieceLength: 64 << 10}
-	if err := info.BuildFromFilePath(filepath.Join(o.dir, o.seed)); err != nil {
-		return fmt.Errorf("make torrent of %s: %w", o.seed, err)
+func startingNodes(o adapter.Options) (nodes []dht.Addr) {
+	for _, addr := range o.Nodes {
+		nodes = append(nodes, dht.NewAddr(net.UDPAddrFromAddrPort(addr)))
 	}
-	encoded, err := bencode.Marshal(info)
+	return nodes
+}
+
+func seed(ctx context.Context, client *torrent.Client, o adapter.Options, out *adapter.Events) error {
+	info, err := o.Torrent()
 	if err != nil {
-		return fmt.Errorf("encode torrent of %s: %w", o.seed, err)
+		return err
 	}
-	t, err := client.AddTorrent(&metainfo.MetaInfo{InfoBytes: encoded})
+	t, err := client.AddTorrent(info)
 	if err != nil {
-		return fmt.Errorf("add torrent of %s: %w", o.seed, err)
+		return fmt.Errorf("add torrent of %s: %w", o.Seed, err)
 	}
 	if err := t.VerifyDataContext(ctx); err != nil {
-		return fmt.Errorf("check content of %s: %w", o.seed, err)
+		return fmt.Errorf("check content of %s: %w", o.Seed, err)
 	}
-	out.say(event{Event: "seeding", InfoHash: t.InfoHash().HexString()})
+	out.Say(adapter.Event{Event: adapter.Seeding, InfoHash: t.InfoHash().HexString()})
 	return nil
 }
 
-func download(ctx context.Context, client *torrent.Client, magnet string, out *events) error {
+func download(ctx context.Context, client *torrent.Client, magnet string, out *adapter.Events) error {
 	t, err := client.AddMagnet(magnet)
 	if err != nil {
 		return fmt.Errorf("add %s: %w", magnet, err)
@@ -145,7 +121,7 @@ func download(ctx context.Context, client *torrent.Client, magnet string, out *e
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	out.say(event{Event: "completed"})
+	out.Say(adapter.Event{Event: adapter.Completed})
 	return nil
 }
 
@@ -153,30 +129,9 @@ func download(ctx context.Context, client *torrent.Client, magnet string, out *e
 func source(s torrent.PeerSource) string {
 	switch s {
 	case torrent.PeerSourceDhtGetPeers:
-		return "dht"
+		return adapter.FromDHT
 	case torrent.PeerSourceIncoming:
-		return "incoming"
+		return adapter.Incoming
 	}
-	return "other"
-}
-
-type event struct {
-	Event    string `json:"event"`
-	InfoHash string `json:"info_hash,omitempty"`
-	Addr     string `json:"addr,omitempty"`
-	Source   string `json:"source,omitempty"`
-}
-
-// events writes one line an event, from any goroutine.
-type events struct {
-	mu      sync.Mutex
-	encoder *json.Encoder
-}
-
-func (e *events) say(v event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.encoder.Encode(v); err != nil {
-		fmt.Fprintln(os.Stderr, "anacrolixpeer: write event:", err)
-	}
+	return adapter.Other
 }
