@@ -39,9 +39,10 @@ func secureOK(id, addr []byte) bool {
 
 // trusts says whether a node with this id at addr may be relied on, which only EnforceSecure denies to any.
 func (n *Node) trusts(id []byte, addr netip.AddrPort) bool {
-	if !n.tables[familyOf(addr.Addr())].onlySecure {
-		return true
-	}
+	return !n.tables[v4].onlySecure || complies(id, addr) // both tables are alike in this
+}
+
+func complies(id []byte, addr netip.AddrPort) bool {
 	var c compactAddr
 	return secureOK(id, wire.AppendAddr(c[:0], addr))
 }
