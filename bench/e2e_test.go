@@ -228,7 +228,7 @@ func TestProgramsFail(t *testing.T) {
 		{"server dies while its tables are filled", "filling", "supernode", syscall.SIGKILL, `^bench: fill the server's tables: server \S+/supernode has ended \(signal: killed\)$`},
 		{"server dies in a trial", "block 1", "supernode", syscall.SIGKILL, `^bench: trial fixed/few/\w+ in block 1: server \S+/supernode has ended \(signal: killed\)$`},
 		{"generator dies in a trial", "block 1", "loadgen", syscall.SIGKILL, `^bench: trial fixed/few/\w+ in block 1: generator \S+/loadgen has ended \(signal: killed\)$`},
-		{"server hangs", "block 1", "supernode", syscall.SIGSTOP, `^bench: trial fixed/few/\w+ in block 2: server \S+/supernode has answered nothing in 3 trials\nstop server \S+/supernode: it did not end within 5s of SIGTERM and was killed$`},
+		{"server hangs", "block 1", "supernode", syscall.SIGSTOP, `^bench: trial fixed/few/\w+ in block \d: server \S+/supernode has answered nothing in 3 trials\nstop server \S+/supernode: it did not end within 5s of SIGTERM and was killed$`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -180,8 +180,7 @@ func (n *Node) nextCandidate(now Instant, l *lookup, f family) (c *candidate, du
 		if c == nil || !l.upkeep || c.nameless {
 			return c, due, done
 		}
-		addr := c.addr[:addrSize[f]]
-		if _, known, _ := t.find(addr); known || !n.probes.lately(now, t.host(addr), f) {
+		if addr := c.addr[:addrSize[f]]; t.has(addr) || !n.probes.lately(now, t.host(addr), f) {
 			return c, due, done
 		}
 		c.state = failed
@@ -200,7 +199,9 @@ func (n *Node) askCandidate(now Instant, dst []byte, l *lookup, c *candidate, f 
 	q := query{addr: c.addr, family: f, asked: askLookup, lookup: l.slot}
 	c.state, c.at = asked, now
 	l.walks[f].asked++
-	n.probes.remember(now, n.tables[f].host(c.addr[:]), f)
+	if t := n.tables[f]; !t.has(c.addr[:addrSize[f]]) {
+		n.probes.remember(now, t.host(c.addr[:]), f)
+	}
 	out, to, tid := n.send(now, dst, q, &m)
 	c.tid = tid
 	return out, to

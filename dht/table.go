@@ -145,12 +145,6 @@ func (t *table) nextFilled(from uint32) uint32 {
 	return word*64 + uint32(bits.TrailingZeros64(t.filled[word]))
 }
 
-// emptyFrom is how many buckets from position on, going round, are empty before the first that is not. The table
-// must not be empty.
-func (t *table) emptyFrom(position int) int {
-	return (int(t.nextFilled(uint32(position))) - position) & (len(t.heads) - 1)
-}
-
 // host identifies who answers for a node's behaviour: an IPv4 address or an IPv6 /64.
 func (t *table) host(addr []byte) uint64 {
 	if t.family == v4 {
@@ -191,6 +185,12 @@ next:
 		}
 	}
 	return at, false, ofHost
+}
+
+// has says whether there is a node at compact address addr.
+func (t *table) has(addr []byte) bool {
+	_, found, _ := t.find(addr)
+	return found
 }
 
 func (t *table) inBucket(bucket uint32) func(func(slot) bool) {

@@ -370,11 +370,11 @@ func tableAgainstModel(t *rapid.T, f family) {
 			require.Equal(t, closestTo(m.nodes, target, by), table.appendClosest(nil, &target, by))
 			if table.count > 0 {
 				from := rapid.IntRange(0, len(table.heads)-1).Draw(t, "from")
-				empty := 0
-				for table.heads[(from+empty)%len(table.heads)] == 0 {
-					empty++
+				filled := from
+				for table.heads[filled] == 0 {
+					filled = (filled + 1) % len(table.heads)
 				}
-				require.Equal(t, empty, table.emptyFrom(from))
+				require.EqualValues(t, filled, table.nextFilled(uint32(from)))
 			}
 		},
 	})
