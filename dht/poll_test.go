@@ -406,3 +406,17 @@ func TestNewRejects(t *testing.T) {
 	require.Equal(t, filledID(7), newNode(t, Config{ID: filledID(7)}).ID())
 	require.Equal(t, "unsolicited", fmt.Sprint(DropUnsolicited))
 }
+
+// TestReadOnlyQueries: a node that nobody is to ask says so in its queries (BEP 43), and answers those who ask all the same.
+func TestReadOnlyQueries(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		n := newNode(t, Config{ReadOnly: readOnly})
+		n.Bootstrap(0, addr4(1))
+		queries := drain(t, n, 0)
+		require.NotEmpty(t, queries)
+		for _, q := range queries {
+			require.Equal(t, readOnly, q.m.ReadOnly)
+		}
+		require.Equal(t, wire.Response, ask(t, n, 0, addr4(2), wire.Message{Method: wire.Ping}).Kind)
+	}
+}
