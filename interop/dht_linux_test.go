@@ -180,7 +180,7 @@ func (e *exchange) sample(ctx context.Context, t *testing.T) {
 	}
 }
 
-// TestLibtorrentScrape lets a library see in the filters that libtorrent seeds and that it does not do so itself (BEP 33).
+// TestLibtorrentScrape lets a library see in the filters that libtorrent seeds, and that it does not itself (BEP 33).
 func TestLibtorrentScrape(t *testing.T) {
 	t.Parallel()
 	for _, f := range families {
