@@ -84,7 +84,7 @@ func newPeerStore(limit int, key hashKey) *peerStore {
 // bytes is the memory the store takes.
 func (p *peerStore) bytes() int {
 	return int(unsafe.Sizeof(*p)) + p.pages.bytes() + p.arenas[v4].lists + p.arenas[v6].lists +
-		len(p.swarms)*chunkBytes + 8*cap(p.swarms) + p.index.bytes() + p.shares.bytes()
+		len(p.swarms)*chunkBytes + 8*cap(p.swarms) + p.index.bytes() + p.shares.bytes() + p.scrapes.bytes()
 }
 
 const chunkBytes = chunkSwarms * int(unsafe.Sizeof(swarm{}))

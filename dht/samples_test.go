@@ -92,13 +92,12 @@ func TestSamplesAreRandom(t *testing.T) {
 		require.True(t, n.peers.announce(0, &infohash, addr4(i), false))
 	}
 	seen := map[wire.ID]int{}
-	for i := range intervals {
+	for range intervals {
 		n.peers.sample.drawn = -sampleInterval // an interval ago
 		set, _ := sampleOf(t, n, 0, 0)
 		for infohash := range set {
 			seen[infohash]++
 		}
-		_ = i
 	}
 	require.Len(t, seen, infohashes)
 	for infohash, times := range seen {

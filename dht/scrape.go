@@ -2,6 +2,7 @@ package dht
 
 import (
 	"time"
+	"unsafe"
 
 	"supernode/dht/wire"
 )
@@ -21,6 +22,13 @@ const (
 type scrapes struct {
 	slots *[scrapeSlots]scrape // nil until the first one is made
 	spent Instant              // until when what was spent takes to be earned
+}
+
+func (c *scrapes) bytes() int {
+	if c.slots == nil {
+		return 0
+	}
+	return int(unsafe.Sizeof(*c.slots))
 }
 
 type scrape struct {

@@ -103,8 +103,6 @@ func TestScrapeBudget(t *testing.T) {
 		last := now.Add(time.Hour)
 		p.scrapes.spent = last // a clock that went back an hour
 		require.LessOrEqual(t, ask(now.Add(time.Minute)), scrapeSlots)
-		require.Equal(t, scrapeRate/size, ask(now.Add(time.Minute).Add(scrapeLifeTest)))
+		require.Equal(t, scrapeRate/size, ask(now.Add(time.Minute).Add(time.Duration(scrapeLife))))
 	}
 }
-
-const scrapeLifeTest = time.Duration(scrapeLife)

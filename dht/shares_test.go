@@ -22,8 +22,8 @@ func greedy(t *testing.T, p *peerStore, source byte, from func(i int) netip.Addr
 	return p.limit
 }
 
-// TestGreedySource holds single sources against the part of the store they may have: one IPv4 address, one IPv6
-// /64 with all its addresses, one host's programs.
+// TestGreedySource holds single sources and networks against the part of the store they may have: one IPv4 address, one
+// IPv6 /64 with all its addresses, what a customer may have of either, one host's programs.
 func TestGreedySource(t *testing.T) {
 	const limit = 100_000
 	for _, c := range []struct {
@@ -37,13 +37,23 @@ func TestGreedySource(t *testing.T) {
 			a[9], a[10], a[11] = byte(i>>16), byte(i>>8), byte(i)
 			return netip.AddrPortFrom(netip.AddrFrom16(a), 1)
 		}, limit/sourceShare - 2},
+		{"IPv4 /24", func(i int) netip.AddrPort {
+			a := addr4(1).Addr().As4()
+			a[3] = byte(i)
+			return netip.AddrPortFrom(netip.AddrFrom4(a), 1)
+		}, limit / (sourceShare/networkSources + 1)},
+		{"IPv6 /48", func(i int) netip.AddrPort {
+			a := addr6(1<<16 | 1).Addr().As16() // 2003:100:1::/48
+			a[6], a[7] = byte(i>>8), byte(i)
+			return netip.AddrPortFrom(netip.AddrFrom16(a), 1)
+		}, limit / (sourceShare/networkSources + 1)},
 		{"loopback", func(i int) netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:1") }, limit},
 		{"loopback, IPv6", func(i int) netip.AddrPort { return netip.MustParseAddrPort("[::1]:1") }, limit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPeerStore(limit, testKey)
 			got := greedy(t, p, 's', c.from)
-			require.InDelta(t, c.want, got, 2)
+			require.InDelta(t, c.want, got, networkSources)
 			if got == limit {
 				return
 			}
