@@ -21,9 +21,9 @@
 //     (BEP 14) and every other kind of shouting ends at the router. Nothing leads out of the router.
 //   - Trackers, peer exchange (BEP 11), web seeds, UPnP and NAT-PMP are switched off in the clients; the magnet
 //     link holds an info_hash and nothing else.
-//   - The peers that can are read-only DHT nodes (BEP 43): they answer no query, so if both are, or only one is and
-//     the other asks, the only get_peers that was answered was answered by the node. (Other swarms have ordinary
-//     peers: there the node must also introduce them.)
+//   - The peers that can are read-only DHT nodes (BEP 43): they answer no query. If both are, only the node can have
+//     answered a get_peers; if one is, nobody announces to it, and it finds nobody but the node who knows of the
+//     other. (Other swarms have two ordinary peers: there the node must also introduce them.)
 //   - The leecher starts when the node shows one stored peer, and its client must name nobody but the seeder as its
 //     peer and, where it tells such things and could not have been called, the DHT as where it had the address from.
 //   - The users of an exchange have a route to the node and to nobody else.
@@ -60,5 +60,6 @@
 // # End
 //
 // The namespaces have no names: they end with the last process that is in them, and all processes end
-// with the test that started them, however it ends (prctl(2), PR_SET_PDEATHSIG). A killed run leaves nothing.
+// with the test that started them, however it ends (prctl(2), PR_SET_PDEATHSIG). A killed run leaves a directory of
+// programs in the temporary one.
 package interop
