@@ -29,7 +29,7 @@ check:
 # Clients from Debian download through the node, libraries from Debian and npm leave things in it. Most of them wait most
 # of the time, and do so side by side.
 test-interop: install-interop
-	cd interop && $(GO) test -skip '^TestAnacrolix' -parallel 8 -count=1 -v ./...
+	cd interop && $(GO) test -skip '^TestAnacrolix' -parallel 16 -count=1 -v ./...
 
 install-interop:
 	scripts/install-interop.sh

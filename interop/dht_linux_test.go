@@ -24,6 +24,7 @@ func TestAnacrolixDHT(t *testing.T) {
 
 // TestDHT lets users of three libraries leave things in the node for one another.
 func TestDHT(t *testing.T) {
+	t.Parallel()
 	runUsers(t, anacrolixDHT, libtorrentDHT, webtorrentDHT)
 }
 
@@ -179,8 +180,9 @@ func (e *exchange) sample(ctx context.Context, t *testing.T) {
 	}
 }
 
-// TestLibtorrentScrape lets a library see in the filters that libtorrent seeds and that it does not do so itself (BEP 33).
+// TestLibtorrentScrape lets a library see in the filters that libtorrent seeds, and that it does not itself (BEP 33).
 func TestLibtorrentScrape(t *testing.T) {
+	t.Parallel()
 	for _, f := range families {
 		t.Run(f.name, func(t *testing.T) {
 			needRoot(t)

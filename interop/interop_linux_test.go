@@ -9,6 +9,7 @@ func TestAnacrolix(t *testing.T) {
 
 // TestLibtorrent lets two libtorrent sessions find each other, and each of them the other client.
 func TestLibtorrent(t *testing.T) {
+	t.Parallel()
 	runAll(t, libtorrent, libtorrent)
 	runAll(t, libtorrent, anacrolix)
 	runAll(t, anacrolix, libtorrent)
@@ -22,7 +23,8 @@ func TestAria2(t *testing.T) {
 	runAll(t, libtorrent, aria2)
 }
 
-// TestTransmission lets Transmission seed for libtorrent and download from aria2.
+// TestTransmission lets Transmission seed for libtorrent and download from aria2. Beside a read-only node that asks it
+// without ever answering it its lookups do not end.
 func TestTransmission(t *testing.T) {
 	t.Parallel()
 	runAll(t, transmission, libtorrent)
