@@ -20,7 +20,11 @@
 //	}
 //	wait for datagrams until node.NextWake()
 //
-// Neither door allocates or keeps a slice it was given. A Node belongs to one goroutine at a time.
+// Neither door keeps a slice it was given, and what others ask is answered without allocating. A Node belongs to one
+// goroutine at a time.
+//
+// [Node.Search] starts a lookup, which goes through the same doors: it finds nodes, peers or stored values, and
+// announces or stores what it is told to.
 //
 // # What the node believes
 //
@@ -28,6 +32,8 @@
 // queue of addresses worth a ping; only a node that answered a query of ours, from the address we asked,
 // with the transaction id we chose, enters the routing table; only a query that returns a token we gave to
 // its address stores a peer.
+//
+// Silence is held against a node only while others answer: an outage of the own network empties no table.
 //
 // # Limits
 //

@@ -58,7 +58,7 @@ func (w *walk) add(c candidate) {
 		if have.addr == c.addr || have.state == answered && have.id == c.id {
 			return
 		}
-		if public && !c.nameless && !have.nameless && have.state != failed && w.subnet(have) == w.subnet(&c) {
+		if public && !c.nameless && !have.nameless && have.state != failed && w.sameSubnet(have, &c) {
 			inSubnet++
 		}
 	}
@@ -97,11 +97,11 @@ func (w *walk) insert(c candidate) {
 	w.candidates = slices.Insert(w.candidates, at, c)
 }
 
-func (w *walk) subnet(c *candidate) [6]byte {
-	if w.family == v4 {
-		return [6]byte(append(c.addr[:3:3], 0, 0, 0))
-	}
-	return [6]byte(c.addr[:6])
+var subnetSize = [families]int{3, 6} // bytes of an address
+
+func (w *walk) sameSubnet(a, b *candidate) bool {
+	size := subnetSize[w.family]
+	return string(a.addr[:size]) == string(b.addr[:size])
 }
 
 // compare says which of two ids is nearer to the target: the first, if it is negative.

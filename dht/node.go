@@ -87,6 +87,7 @@ type Node struct {
 	scratch struct {
 		ip     [wire.CompactAddr6]byte
 		token  [tokenSize]byte
+		tid    [4]byte
 		nodes  [K * wire.CompactNode4]byte
 		nodes6 [K * wire.CompactNode6]byte
 		values [maxReply]byte

@@ -33,6 +33,7 @@ const (
 type upkeep struct {
 	wake  Instant
 	hands [families]sweepHand // going round the buckets
+	round [families]int       // nodes in the table when its hand last came round
 }
 
 func (u *upkeep) init(now Instant) {
@@ -99,7 +100,8 @@ func (n *Node) nextWork(now Instant) Instant {
 	for f := range family(families) {
 		next = min(next, n.nextBootstrap(f), n.nextRefresh(f), n.nextGrow(f))
 		if t, hand := n.tables[f], &n.upkeep.hands[f]; t.count > 0 {
-			next = min(next, hand.when(t.emptyFrom(hand.position)+1, len(t.heads), checkPeriod))
+			_, nodes := n.nextCheck(f)
+			next = min(next, hand.when(nodes, n.dueInRound(f), checkPeriod))
 		}
 	}
 	return next
@@ -112,30 +114,43 @@ func (n *Node) giveUp(now Instant) {
 	}
 }
 
-// scheduleChecks queues the nodes whose turn it is to be pinged, unless they answered lately. When queries do
-// not leave fast enough the hand stands still, and what it owes is made up for later.
+// scheduleChecks queues the nodes whose turn it is to be pinged, unless they answered lately. The hand goes from bucket
+// to bucket but earns nodes, so that as many are due in one second as in the next, however ids are spread. When
+// queries do not leave fast enough the hand stands still, and what it owes is made up for later.
 func (n *Node) scheduleChecks(now Instant) {
 	for f := range family(families) {
 		t, hand := n.tables[f], &n.upkeep.hands[f]
-		hand.turn(now, len(t.heads), checkPeriod)
+		hand.turn(now, n.dueInRound(f), checkPeriod)
 		if t.count == 0 {
 			hand.owed = 0
 			continue
 		}
 		for range checkBuckets {
-			empty, owed := t.emptyFrom(hand.position), int(hand.owed)
-			if empty >= owed {
-				hand.move(owed, len(t.heads))
+			bucket, nodes := n.nextCheck(f)
+			if hand.owed < float64(nodes) || n.probes.check.room() < nodes {
 				break
 			}
-			if n.probes.check.room() < bucketNodes {
-				break
+			n.checkBucket(now, f, bucket)
+			hand.owed -= float64(nodes)
+			if int(bucket) < hand.position || int(bucket) == len(t.heads)-1 {
+				n.upkeep.round[f] = t.count
 			}
-			hand.move(empty, len(t.heads))
-			n.checkBucket(now, f, uint32(hand.position))
-			hand.move(1, len(t.heads))
+			hand.position = (int(bucket) + 1) % len(t.heads)
 		}
 	}
+}
+
+// dueInRound is how many nodes are checked in a period: those that left meanwhile must not slow the hand down.
+func (n *Node) dueInRound(f family) int { return max(n.tables[f].count, n.upkeep.round[f]) }
+
+// nextCheck is the bucket whose turn it is, and how many nodes it has. The table must not be empty.
+func (n *Node) nextCheck(f family) (bucket uint32, nodes int) {
+	t := n.tables[f]
+	bucket = t.nextFilled(uint32(n.upkeep.hands[f].position))
+	for range t.inBucket(bucket) {
+		nodes++
+	}
+	return bucket, nodes
 }
 
 func (n *Node) checkBucket(now Instant, f family, bucket uint32) {
@@ -178,7 +193,7 @@ func (n *Node) askFor(now Instant, dst []byte, t target, asked purpose, find wir
 // one more.
 func (n *Node) send(now Instant, dst []byte, q query, m *wire.Message) (out []byte, to netip.AddrPort, tid uint32) {
 	tid = n.pending.add(n.rng, now, q)
-	var t [4]byte
+	t := &n.scratch.tid
 	binary.BigEndian.PutUint32(t[:], tid)
 	m.Kind, m.T, m.Version, m.ID, m.ReadOnly = wire.Query, t[:], n.version[:], n.idFor(q.family)[:], n.quiet
 	return m.Append(dst), wire.Addr(q.addr[:addrSize[q.family]]), tid

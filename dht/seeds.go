@@ -25,11 +25,15 @@ type seeds struct {
 const maxSeeds = 32
 
 // Bootstrap gives the node addresses to ask for nodes whenever it knows fewer than K of that address's family, or
-// those it knows have all fallen silent: at once, then at growing intervals. It replaces the addresses of an earlier
-// call. The slice is copied; of each family the first 32 are used.
+// those it knows have all fallen silent: at once, then at growing intervals. A node that knows enough, such as one whose
+// table was restored, begins with those instead. It replaces the addresses of an earlier call. The slice is copied;
+// of each family the first 32 are used.
 func (n *Node) Bootstrap(now Instant, addrs ...netip.AddrPort) {
 	for f := range n.seeds {
 		n.seeds[f] = seeds{round: now, retry: seedRetryMin}
+		if n.tables[f].count >= K {
+			n.growth[f].refresh = now
+		}
 	}
 	for _, a := range addrs {
 		a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) // resolvers return IPv4 in both forms

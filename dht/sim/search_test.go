@@ -115,3 +115,45 @@ func TestNewcomer(t *testing.T) {
 	require.Empty(t, peers)
 	require.Equal(t, dht.Result{}, r, "nobody is known over IPv6")
 }
+
+// TestBlackout takes the whole network away for two hours: when it is back everyone still knows everyone.
+func TestBlackout(t *testing.T) {
+	n, hosts := swarm(t, internet, 60, Addr4)
+	n.Run(checkPeriod)
+	know := func() (count int) {
+		for _, h := range hosts {
+			count += nodes(h)
+		}
+		return count
+	}
+	before := know()
+	require.Greater(t, before, 60*50)
+	n.config.Loss = 1
+	n.Run(2 * time.Hour)
+	require.Equal(t, before, know(), "in the dark")
+	n.config.Loss = 0
+	n.Run(checkPeriod)
+	require.GreaterOrEqual(t, know(), before, "in the light again")
+}
+
+// TestLateBootstrap starts hosts before the one that all of them were told of.
+func TestLateBootstrap(t *testing.T) {
+	n := New(internet)
+	var hosts []*Host
+	for i := range 20 {
+		h, err := n.Join(Addr4(1+i), config)
+		require.NoError(t, err)
+		h.Bootstrap(Addr4(0), Addr4(30))
+		hosts = append(hosts, h)
+	}
+	n.Run(time.Hour)
+	sent := n.Sent
+	n.Run(time.Hour)
+	require.LessOrEqual(t, n.Sent-sent, 20*2*(12+1), "who gets no answer asks every five minutes")
+	_, err := n.Join(Addr4(0), config)
+	require.NoError(t, err)
+	n.Run(10 * time.Minute)
+	for _, h := range hosts {
+		require.GreaterOrEqual(t, nodes(h), 15)
+	}
+}
