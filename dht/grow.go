@@ -85,6 +85,9 @@ func (n *Node) grow(now Instant, f family) (at target, id wire.ID, ok bool) {
 	}
 	var nodes [K * wire.CompactNode6]byte
 	nearest := t.appendClosest(nodes[:0], &id, asker{id: n.idFor(f)})
+	if len(nearest) == 0 {
+		return target{}, wire.ID{}, false // all that are left are failing
+	}
 	return targetAt(f, nearest[20:t.blobSize]), id, true
 }
 

@@ -1,8 +1,8 @@
 package dht
 
-// deaf is how many queries in a row must go unanswered, all of a family's, for the node to take its own network for
-// down: nobody is blamed then, and the bootstrap addresses are asked although the table is well filled, since its
-// nodes may all be gone when the network is back.
+// deaf is how many queries in a row must go unanswered, all to nodes of a family's table, for the node to take its own
+// network for down: nobody is blamed then, and the bootstrap addresses are asked although the table is well filled,
+// since its nodes may all be gone when the network is back. Strangers do not count: whom a forged query names is silent.
 const deaf = K
 
 // maxHeld bounds the failures that wait for a proof that the network is there; further ones are forgiven.
@@ -10,9 +10,9 @@ const maxHeld = 32
 
 // heard tells a dead node from a dead network. A query without an answer is held against its node only once somebody
 // else has answered after it was sent; until then the failure waits here. So an outage, however long, costs no node
-// its place, and a node that is really gone leaves even a small and quiet table.
+// its place that had not failed before, and a node that is really gone leaves even a small and quiet table.
 type heard struct {
-	silent int            // queries that timed out since the last answer
+	silent int            // queries to nodes of the table that timed out since the last answer
 	held   [maxHeld]query // the first of them that went to nodes of the table
 	n      int
 }
@@ -39,6 +39,9 @@ func (n *Node) unanswered(now Instant, q *query) {
 	case askDeposit:
 		n.depositAnswered(now, q, false)
 	}
+	if !n.tables[q.family].has(q.addr[:addrSize[q.family]]) {
+		return
+	}
 	h := &n.heard[q.family]
 	h.silent++
 	for i := range h.n {
@@ -46,7 +49,7 @@ func (n *Node) unanswered(now Instant, q *query) {
 			return
 		}
 	}
-	if _, known, _ := n.tables[q.family].find(q.addr[:addrSize[q.family]]); known && h.n < len(h.held) {
+	if h.n < len(h.held) {
 		h.held[h.n] = *q
 		h.n++
 	}

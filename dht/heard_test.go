@@ -78,3 +78,36 @@ func TestHeldIsBounded(t *testing.T) {
 	require.Equal(t, maxHeld-1, failing(), "all but the one that answered")
 	require.Zero(t, n.heard[v4].silent)
 }
+
+// TestForgeriesDoNotDeafen: strangers whom forged queries name do not answer, and say nothing of the node's network.
+func TestForgeriesDoNotDeafen(t *testing.T) {
+	n := crowd(t, 2000, 0)
+	n.Bootstrap(0, addr4(5000))
+	forgeries := 0
+	for now := Instant(0); now < Instant(time.Minute); now = now.Add(10 * time.Millisecond) {
+		for range 20 {
+			forgeries++
+			ask(t, n, now, forged(forgeries), wire.Message{Method: wire.Ping})
+		}
+		for _, q := range drain(t, n, now) {
+			require.NotEqual(t, addr4(5000), q.to, "no need for bootstrap addresses")
+			if s, known, _ := n.tables[v4].find(compact(q.to)); known {
+				answer(n, now, q, wire.ID(n.tables[v4].blob(s)), wire.Message{})
+			}
+		}
+		require.False(t, n.needsSeeds(v4))
+	}
+}
+
+// TestGrowthWithoutAnybody: a table that holds only nodes that failed has nobody to ask for more.
+func TestGrowthWithoutAnybody(t *testing.T) {
+	n := crowd(t, K, 0)
+	for i := range K {
+		require.True(t, n.tables[v4].failed(compact(addr4(i))))
+	}
+	for now := Instant(0); now < Instant(time.Minute); now = n.NextWake() {
+		for _, q := range drain(t, n, now) {
+			require.True(t, n.reach.allows(q.to), q.to)
+		}
+	}
+}

@@ -105,7 +105,7 @@ func (n *Node) Search(now Instant, s Search) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	return n.search(now, s, MaxSearches)
+	return n.search(now, s, false)
 }
 
 func (s *Search) check() error {

@@ -53,7 +53,12 @@ func (it *Item) check(target *wire.ID) error {
 			return fmt.Errorf("salt of %d bytes: must not be longer than %d", len(it.Salt), MaxSalt)
 		case len(it.Sig) != ed25519.SignatureSize:
 			return fmt.Errorf("signature of %d bytes: must have %d", len(it.Sig), ed25519.SignatureSize)
+		case it.Seq < 0:
+			return fmt.Errorf("sequence number %d: must not be negative", it.Seq)
 		}
+	}
+	if !wire.Canonical(it.Value) {
+		return errors.New("value: must be canonical bencode")
 	}
 	if it.Target() != *target {
 		return errors.New("the item does not belong at the search's Target")

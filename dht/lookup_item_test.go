@@ -39,19 +39,21 @@ func TestItemVectors(t *testing.T) {
 
 func TestItemCheck(t *testing.T) {
 	key := keyPair(7)
-	good := SignedItem(key, []byte("salt"), -5, []byte("i42e"))
+	good := SignedItem(key, []byte("salt"), 5, []byte("i42e"))
 	target := good.Target()
 	require.NoError(t, good.check(&target))
 	for name, spoil := range map[string]func(*Item){
-		"value of 0":           func(it *Item) { it.Value = nil },
-		"value of 1001":        func(it *Item) { it.Value = make([]byte, 1001) },
-		"key of 31":            func(it *Item) { it.Key = it.Key[1:] },
-		"salt of 65":           func(it *Item) { it.Salt = make([]byte, 65) },
-		"signature of 63":      func(it *Item) { it.Sig = it.Sig[1:] },
-		"signature is not":     func(it *Item) { it.Value = []byte("i43e") },
-		"does not belong":      func(it *Item) { it.Salt = nil },
-		"does not belong at":   func(it *Item) { it.Key = nil },
-		"signature is not the": func(it *Item) { it.Sig = slices.Clone(it.Sig); it.Sig[0] ^= 1 },
+		"value of 0":               func(it *Item) { it.Value = nil },
+		"value: must be canonical": func(it *Item) { it.Value = []byte("hello") },
+		"sequence number -5":       func(it *Item) { it.Seq = -5 },
+		"value of 1001":            func(it *Item) { it.Value = make([]byte, 1001) },
+		"key of 31":                func(it *Item) { it.Key = it.Key[1:] },
+		"salt of 65":               func(it *Item) { it.Salt = make([]byte, 65) },
+		"signature of 63":          func(it *Item) { it.Sig = it.Sig[1:] },
+		"signature is not":         func(it *Item) { it.Value = []byte("i43e") },
+		"does not belong":          func(it *Item) { it.Salt = nil },
+		"does not belong at":       func(it *Item) { it.Key = nil },
+		"signature is not the":     func(it *Item) { it.Sig = slices.Clone(it.Sig); it.Sig[0] ^= 1 },
 	} {
 		it := good
 		spoil(&it)

@@ -27,8 +27,17 @@ const (
 type lookups struct {
 	slots [MaxSearches + ownSearches]*lookup
 	count int
+	own   int // of these, the node's
 	turn  int // slot whose turn it is to send
 	pace  pace
+}
+
+// running is how many lookups of a kind run, and how many may.
+func (l *lookups) running(upkeep bool) (running, limit int) {
+	if upkeep {
+		return l.own, ownSearches
+	}
+	return l.count - l.own, MaxSearches
 }
 
 // init paces lookups to half of the node's own queries, so that its upkeep is never starved.
@@ -53,14 +62,15 @@ type lookup struct {
 	deposits   []deposit
 }
 
-func (n *Node) search(now Instant, s Search, limit int) error {
-	if n.lookups.count >= limit {
+// search starts a lookup, the node's own (upkeep) or an embedder's.
+func (n *Node) search(now Instant, s Search, upkeep bool) error {
+	if running, limit := n.lookups.running(upkeep); running == limit {
 		return ErrTooManySearches
 	}
 	if s.Want == 0 {
 		s.Want = wire.Want4 | wire.Want6
 	}
-	l := &lookup{Search: s, upkeep: limit > MaxSearches, due: now, ends: now.Add(lookupLife)}
+	l := &lookup{Search: s, upkeep: upkeep, due: now, ends: now.Add(lookupLife)}
 	for f := range family(families) {
 		w := &l.walks[f]
 		*w = walk{family: f, target: &l.Target}
@@ -75,6 +85,9 @@ func (n *Node) search(now Instant, s Search, limit int) error {
 		}
 	}
 	n.lookups.count++
+	if upkeep {
+		n.lookups.own++
+	}
 	n.upkeep.wakeBy(now)
 	return nil
 }
@@ -180,7 +193,8 @@ func (n *Node) nextCandidate(now Instant, l *lookup, f family) (c *candidate, du
 		if c == nil || !l.upkeep || c.nameless {
 			return c, due, done
 		}
-		if addr := c.addr[:addrSize[f]]; t.has(addr) || !n.probes.lately(now, t.host(addr), f) {
+		addr := c.addr[:addrSize[f]]
+		if t.has(addr) || n.trusts(c.id[:], wire.Addr(addr)) && !n.probes.lately(now, t.host(addr), f) {
 			return c, due, done
 		}
 		c.state = failed
@@ -269,12 +283,17 @@ func (n *Node) lookupFailed(now Instant, q *query) {
 func (n *Node) finish(now Instant, l *lookup) {
 	n.lookups.slots[l.slot] = nil
 	n.lookups.count--
+	if l.upkeep {
+		n.lookups.own--
+	}
 	for f := range l.walks {
 		w := &l.walks[f]
 		l.result.Asked += w.asked
 		for i := range w.candidates {
-			if c := &w.candidates[i]; c.state == fresh && !c.nameless {
-				n.consider(now, wire.Addr(c.addr[:addrSize[f]]))
+			c := &w.candidates[i]
+			addr := wire.Addr(c.addr[:addrSize[f]])
+			if c.state == fresh && !c.nameless && n.trusts(c.id[:], addr) {
+				n.consider(now, addr)
 			}
 		}
 	}

@@ -247,6 +247,8 @@ func TestTooManySearches(t *testing.T) {
 	n.Bootstrap(0, addr4(1))
 	ended := 0
 	s := Search{Method: wire.FindNode, Done: func(Result) { ended++ }}
+	drain(t, n, 0)
+	require.Equal(t, 1, n.lookups.count, "the bootstrap")
 	for range MaxSearches {
 		require.NoError(t, n.Search(0, s))
 	}

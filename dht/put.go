@@ -2,6 +2,7 @@ package dht
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"net/netip"
 
 	"supernode/dht/wire"
@@ -34,9 +35,10 @@ func checkPut(m *wire.Message) (code uint16, text []byte) {
 		return wire.CodeValueTooBig, textValueSize
 	case len(m.Salt) > MaxSalt:
 		return wire.CodeSaltTooBig, textSaltSize
-	case m.Key == nil && (m.Sig != nil || len(m.Salt) > 0 || m.Has&wire.HasCAS != 0):
-		return wire.CodeProtocol, textNoKey // meant to be mutable
-	case m.Key != nil && m.Sig == nil:
+	case m.Key == nil && (m.Sig != nil || len(m.Salt) > 0 || m.Has&wire.HasCAS != 0), // meant to be mutable
+		m.Key != nil && len(m.Key) != ed25519.PublicKeySize:
+		return wire.CodeProtocol, textNoKey
+	case m.Key != nil && len(m.Sig) != ed25519.SignatureSize:
 		return wire.CodeProtocol, textNoSig
 	case m.Key != nil && (m.Has&wire.HasSeq == 0 || m.Seq < 0):
 		return wire.CodeProtocol, textNoSeq

@@ -42,6 +42,8 @@ func TestPutErrors(t *testing.T) {
 		{"no sig", with(mutablePut(2, "", 1, []byte("1:v")), func(m *wire.Message) { m.Sig = nil }), 203},
 		{"no seq", with(mutablePut(2, "", 1, []byte("1:v")), func(m *wire.Message) { m.Has = 0 }), 203},
 		{"no k", with(mutablePut(2, "", 1, []byte("1:v")), func(m *wire.Message) { m.Key = nil }), 203},
+		{"k of 31 bytes, no sig", wire.Message{Value: []byte("1:v"), Key: publicOf(keyPair(2))[1:], Has: wire.HasSeq}, 203},
+		{"sig of 63 bytes", with(mutablePut(2, "", 1, []byte("1:v")), func(m *wire.Message) { m.Sig = m.Sig[1:] }), 203},
 		{"k alone", wire.Message{Value: []byte("1:v"), Key: publicOf(keyPair(2))}, 203},
 		{"salt alone", wire.Message{Value: []byte("1:v"), Salt: []byte("s")}, 203},
 		{"cas alone", wire.Message{Value: []byte("1:v"), Has: wire.HasCAS}, 203},

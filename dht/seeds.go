@@ -76,5 +76,5 @@ func (n *Node) nextBootstrap(f family) Instant {
 // findSelf looks up the node's own id in a family. It reports whether there was a free slot to do so.
 func (n *Node) findSelf(now Instant, f family, done func(Result)) bool {
 	s := Search{Method: wire.FindNode, Target: *n.idFor(f), Want: wire.Want4 << f, Done: done}
-	return n.search(now, s, len(n.lookups.slots)) == nil
+	return n.search(now, s, true) == nil
 }

@@ -12,6 +12,10 @@ const (
 	// pings without an answer are what a running node drops it for.
 	staleSeconds = 2 * int64(checkPeriod/Instant(time.Second))
 
+	// maxAway is longer than anything lives, in seconds, and clockSlack how far a state may lie in the future.
+	maxAway    = 1 << 31
+	clockSlack = time.Minute
+
 	// maxOld bounds the stale nodes that are kept per address family, to ask for others.
 	maxOld = 64
 )
@@ -28,7 +32,8 @@ type Restored struct {
 }
 
 // Restore puts what the state holds into the nodes of homes, which should be new, as if it had been learned in time
-// before now: the state's creation lies away before it. Ids are not restored, since they are needed before there is a
+// before now: the state's creation lies away before it. If it lies more than a minute behind, the clock was changed, and
+// nothing is taken to have lived until now. Ids are not restored, since they are needed before there is a
 // node: see State.ID and Config.ID.
 //
 // The nodes of a home go to the one with the same address, else to the first of their family. What expired while
@@ -41,8 +46,11 @@ func (s *State) Restore(now Instant, away time.Duration, homes []Home) (Restored
 		return Restored{}, nil
 	}
 	r := &restorer{state: s, now: now, homes: homes, quotas: map[*table]*quota{}}
-	if away > 0 {
-		r.away = int64(away/time.Second) + 1
+	switch {
+	case away < -clockSlack: // a clock that went back says nothing about ages
+		r.away = maxAway
+	case away > 0:
+		r.away = min(int64(away/time.Second)+1, maxAway)
 	}
 	for _, h := range s.Homes {
 		if to := r.homeFor(h.Listen); to != nil {

@@ -162,7 +162,8 @@ func TestStateAges(t *testing.T) {
 		away              time.Duration
 		nodes, peers, old int
 	}{
-		{-time.Hour, 500, 500, 0}, // the wall clock went back
+		{-time.Minute, 500, 500, 0},
+		{-time.Hour, 0, 0, maxOld}, // the wall clock went back
 		{0, 500, 500, 0},
 		{29 * time.Minute, 500, 500, 0},
 		{30 * time.Minute, 0, 0, maxOld},

@@ -109,6 +109,8 @@ func (n *Node) hear(now Instant, src netip.Addr, says []byte) {
 	id := n.idFor(f)
 	if secure := SecureID(*id, v.external); secure != *id && (!v.ever || now >= v.changed.Add(idTerm)) {
 		*id, v.changed, v.ever = secure, now, true
+		n.growth[f].refresh = now // its new neighbours are to know it
+		n.upkeep.wakeBy(now)
 	}
 }
 

@@ -76,6 +76,9 @@ func TestVotesMakeTheIDComply(t *testing.T) {
 			require.Equal(t, other, *n.idFor(1 - f), "the other family's id")
 			require.False(t, external(n, 1-f).IsValid())
 
+			due, looks := n.nextRefresh(f), n.tables[f].count > 0
+			require.True(t, looks && due <= start, "its new neighbours are to hear of it")
+
 			// What others see of it: answers and queries bear the new id.
 			m := ask(t, n, start, voterOf(f, 1, 1), wire.Message{Method: wire.Ping})
 			require.Equal(t, n.idFor(f)[:], m.ID)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -77,14 +78,21 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return addressError(fmt.Errorf("--listen: %w", err))
 	}
-	if c.keeper, err = openKeeper(c, log); err != nil {
+	if c.keeper, err = openKeeper(ctx, c, log); err != nil {
 		return errors.Join(err, transport.Close())
 	}
 	w, err := newWorker(transport, c)
 	if err != nil {
 		return errors.Join(err, transport.Close())
 	}
-	old := c.keeper.restore(w.clock.now(), w.homes)
+	old, err := c.keeper.restore(w.clock.now(), w.homes)
+	if ctx.Err() != nil {
+		log.Info("stopped before it was ready")
+		return transport.Close()
+	}
+	if err != nil {
+		return errors.Join(err, transport.Close())
+	}
 	web, err := startWeb(c, w, log)
 	if err != nil {
 		return errors.Join(err, transport.Close())
@@ -110,16 +118,18 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
-		notify("STOPPING=1", log)
 		w.stop()
+		notify("STOPPING=1", log)
 		err = <-ended
 	case err = <-ended:
 	}
 	cancel()
-	if err == nil {
+	var last sync.WaitGroup
+	last.Go(web.stop)
+	if !errors.As(err, new(panicError)) { // what a worker that panicked knows may be wrong
 		c.keeper.finish(w)
 	}
-	web.stop()
+	last.Wait()
 	if err == nil {
 		log.Info("stopped")
 	}
@@ -131,12 +141,17 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 func guarded(run func() error, log *slog.Logger) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error("worker panicked", "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("worker panicked: %v", p)
+			log.Error("panic, please report it", "panic", p, "stack", string(debug.Stack()))
+			err = panicError{p}
 		}
 	}()
 	return run()
 }
+
+// panicError is a panic that was caught.
+type panicError struct{ cause any }
+
+func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.cause) }
 
 // openTransport binds the sockets. On a host without IPv6 the default listens on IPv4 alone; an address that was
 // asked for is an error.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,7 +34,7 @@ type keeper struct {
 
 // openKeeper locks the state's directory and reads the state. A directory that was asked for must do; without the one
 // that was not, the node runs all the same.
-func openKeeper(c *config, log *slog.Logger) (*keeper, error) {
+func openKeeper(ctx context.Context, c *config, log *slog.Logger) (*keeper, error) {
 	path := c.stateDir
 	if path == none {
 		return nil, nil
@@ -49,8 +50,8 @@ func openKeeper(c *config, log *slog.Logger) (*keeper, error) {
 		return nil, nil
 	}
 	k := &keeper{period: c.statePeriod, limit: finishLimit, log: log, ended: make(chan struct{})}
-	err := k.open(path)
-	if err == nil {
+	err := k.open(ctx, path)
+	if err == nil || ctx.Err() != nil {
 		return k, nil
 	}
 	if !c.stateChosen {
@@ -58,29 +59,32 @@ func openKeeper(c *config, log *slog.Logger) (*keeper, error) {
 		return nil, nil
 	}
 	mend := "must be a directory that supernode may write to, or none"
-	if errors.Is(err, errStateLocked) {
+	switch {
+	case errors.Is(err, errStateLocked):
 		mend = "choose another directory, or none"
+	case errors.Is(err, errNoFile):
+		mend = "move it away, or choose another directory"
 	}
 	return nil, usageError{fmt.Errorf("--state-dir %q: %w: %s", path, err, mend)}
 }
 
-func (k *keeper) open(path string) (err error) {
+func (k *keeper) open(ctx context.Context, path string) (err error) {
 	if k.dir, err = openStateDir(path); err != nil {
 		return err
 	}
-	if err = k.read(); err != nil {
+	if err = k.read(ctx); err != nil {
 		return errors.Join(err, k.dir.close())
 	}
 	return nil
 }
 
 // read opens the saved state and checks it. One that is of no use is put aside: the node starts without.
-func (k *keeper) read() error {
+func (k *keeper) read(ctx context.Context) error {
 	file, err := k.dir.open()
 	if file == nil {
 		return err
 	}
-	saved, err := dht.OpenState(file)
+	saved, err := dht.OpenState(interruptible{file, ctx})
 	if err == nil {
 		k.file, k.saved = file, saved
 		return nil
@@ -108,20 +112,42 @@ func (k *keeper) id(listen netip.AddrPort, other wire.ID) wire.ID {
 	return other
 }
 
-// restore gives the nodes of homes what was saved, and returns a few addresses to begin with if that is too old.
-func (k *keeper) restore(now dht.Instant, homes []dht.Home) []netip.AddrPort {
+// interruptible is a file that ends in an error when ctx does: to read a large state takes seconds.
+type interruptible struct {
+	*os.File
+	ctx context.Context
+}
+
+func (f interruptible) Read(b []byte) (int, error) {
+	if err := f.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return f.File.Read(b)
+}
+
+// restore gives the nodes of homes what was saved, and returns a few addresses to begin with if that is too old. An
+// error is a panic; that the state could not be read a second time is only worth a warning.
+func (k *keeper) restore(now dht.Instant, homes []dht.Home) (old []netip.AddrPort, err error) {
 	if k == nil || k.saved == nil {
-		return nil
+		return nil, nil
 	}
 	defer k.file.Close()
 	age := time.Since(k.saved.Created)
-	r, err := k.saved.Restore(now, age, homes)
+	k.log.Info("restoring state", "dir", k.dir.path, "age", age.Round(time.Second))
+	var r dht.Restored
+	err = guarded(func() (err error) { r, err = k.saved.Restore(now, age, homes); return err }, k.log)
+	if errors.As(err, new(panicError)) {
+		return nil, fmt.Errorf("restore state: %w: move %s away to start without it", err, k.dir.file())
+	}
 	if err != nil { // it was read once already
 		k.log.Warn("saved state restored in part", "error", err)
 	}
-	k.log.Info("state restored", "dir", k.dir.path, "age", age.Round(time.Second), "nodes", r.Nodes, "peers", r.Peers,
+	if info, err := k.file.Stat(); err == nil {
+		k.bytes.Store(info.Size())
+	}
+	k.log.Info("state restored", "nodes", r.Nodes, "peers", r.Peers,
 		"items", r.Items, "saved_nodes", k.saved.Nodes, "saved_peers", k.saved.Peers, "saved_items", k.saved.Items)
 	k.at.Store(k.saved.Created.UnixNano())
 	k.saved = nil
-	return r.Old
+	return r.Old, nil
 }

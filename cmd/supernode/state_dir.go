@@ -22,6 +22,9 @@ const (
 // errStateLocked says that another process has the directory.
 var errStateLocked = errors.New("another supernode uses it")
 
+// errNoFile says that something else has the state's name.
+var errNoFile = errors.New("not a regular file")
+
 // stateDir is a directory that this process alone keeps its state in.
 type stateDir struct {
 	path string
@@ -87,11 +90,17 @@ func (d *stateDir) list(prefix string) (files []string) {
 
 // open opens the saved state; it returns nil and no error if there is none.
 func (d *stateDir) open() (*os.File, error) {
-	f, err := os.Open(d.file())
+	info, err := os.Stat(d.file())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return f, err
+	if err == nil && !info.Mode().IsRegular() { // to open a pipe would wait for a writer
+		err = fmt.Errorf("%s: %w", d.file(), errNoFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(d.file())
 }
 
 // setAside renames a state that cannot be used, so that whoever wants to know why still has it, and removes the oldest

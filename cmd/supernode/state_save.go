@@ -25,7 +25,7 @@ func (k *keeper) run(ctx context.Context, w *worker) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			k.report(k.save(ctx, w))
+			k.report(guarded(func() error { return k.save(ctx, w) }, k.log))
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (k *keeper) finish(w *worker) {
 	done := make(chan error, 1)
 	go func() {
 		<-k.ended
-		done <- errors.Join(k.saveAll(w), k.dir.close())
+		done <- errors.Join(guarded(func() error { return k.saveAll(w) }, k.log), k.dir.close())
 	}()
 	select {
 	case err := <-done:

@@ -293,8 +293,10 @@ func fillNodes(t testing.TB, w *worker, n int) {
 	})
 	require.NoError(t, os.WriteFile(dir.file(), s.finish(), 0o600))
 	k := &keeper{dir: dir, log: quiet}
-	require.NoError(t, k.read())
+	require.NoError(t, k.read(t.Context()))
 	w.homes = []dht.Home{{Node: w.at[0].node, Listen: listen}}
-	require.Empty(t, k.restore(w.clock.now(), w.homes))
+	old, err := k.restore(w.clock.now(), w.homes)
+	require.NoError(t, err)
+	require.Empty(t, old)
 	require.Greater(t, w.counts().Nodes4, n*9/10)
 }

@@ -145,9 +145,9 @@ func (d *decoder) argument(m *Message, key keys, i int) (end int) {
 			m.Value = d.b[i:end:end]
 		}
 	case keyK:
-		m.Key, end = d.strOf(i, 32)
+		m.Key, end = d.str(i)
 	case keySig:
-		m.Sig, end = d.strOf(i, 64)
+		m.Sig, end = d.str(i)
 	case keySalt:
 		m.Salt, end = d.str(i)
 	case keySeq:

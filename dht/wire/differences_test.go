@@ -74,7 +74,7 @@ var (
 	oracleReturn = types("s id nodes nodes6 token BFsd BFpe samples k sig", "i interval num seq", "L values", "* v")
 
 	oracleLengths = map[string]func(int) bool{"ip": length(6, 18), "id": length(20), "info_hash": length(20),
-		"target": length(20), "k": length(32), "sig": length(64), "nodes": multiple(26), "nodes6": multiple(38),
+		"target": length(20), "nodes": multiple(26), "nodes6": multiple(38),
 		"samples": multiple(20), "BFsd": length(256), "BFpe": length(256)}
 )
 

@@ -122,8 +122,8 @@ type Message struct {
 	BFsd     []byte // [256] Bloom filter of seeds (BEP 33)
 	BFpe     []byte // [256] Bloom filter of downloaders (BEP 33)
 	Value    []byte // "v", the stored value, still bencoded (BEP 44); never empty, perhaps not canonical
-	Key      []byte // "k" [32], ed25519 public key (BEP 44)
-	Sig      []byte // "sig" [64], ed25519 signature (BEP 44)
+	Key      []byte // "k", ed25519 public key (BEP 44); of any length, since one that is wrong is not one that is absent
+	Sig      []byte // ed25519 signature (BEP 44), of any length
 	Salt     []byte // BEP 44
 
 	Port     int64 // valid with HasPort; not checked for range

@@ -47,8 +47,8 @@ func TestParseStringKeys(t *testing.T) {
 		{"samples", "d1:rd%se1:y1:re", func(m *Message) []byte { return m.Samples }, multiple(20)},
 		{"BFsd", "d1:rd%se1:y1:re", func(m *Message) []byte { return m.BFsd }, length(256)},
 		{"BFpe", "d1:rd%se1:y1:re", func(m *Message) []byte { return m.BFpe }, length(256)},
-		{"k", "d1:ad%se1:y1:qe", func(m *Message) []byte { return m.Key }, length(32)},
-		{"sig", "d1:ad%se1:y1:qe", func(m *Message) []byte { return m.Sig }, length(64)},
+		{"k", "d1:ad%se1:y1:qe", func(m *Message) []byte { return m.Key }, whatever},
+		{"sig", "d1:ad%se1:y1:qe", func(m *Message) []byte { return m.Sig }, whatever},
 		{"salt", "d1:ad%se1:y1:qe", func(m *Message) []byte { return m.Salt }, whatever},
 	} {
 		t.Run(key.name, func(t *testing.T) {

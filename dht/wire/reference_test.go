@@ -160,8 +160,8 @@ func referenceBody(body tree, m *Message) {
 	m.Samples = body.get("samples").bytes(multiple(20))
 	m.BFsd = body.get("BFsd").bytes(length(256))
 	m.BFpe = body.get("BFpe").bytes(length(256))
-	m.Key = body.get("k").bytes(length(32))
-	m.Sig = body.get("sig").bytes(length(64))
+	m.Key = body.get("k").bytes(whatever)
+	m.Sig = body.get("sig").bytes(whatever)
 	m.Salt = body.get("salt").bytes(whatever)
 	m.ImpliedPort = body.get("implied_port").num != 0
 	m.Seed = body.get("seed").num != 0
