@@ -109,7 +109,8 @@ func single(e *engine, c *config, l *live, stdout io.Writer) error {
 		return err
 	}
 	if r.totalSent > 0 && r.totalAnswered == 0 {
-		return fmt.Errorf("target %s %w: is a node running there, and does its firewall let UDP in?", r.Target, errNoAnswer)
+		return fmt.Errorf("target %s %w: is a node running there, does it talk to addresses like ours "+
+			"(supernode: --allow-private), and does its firewall let UDP in?", r.Target, errNoAnswer)
 	}
 	return nil
 }

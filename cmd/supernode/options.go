@@ -63,7 +63,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringArrayVar(&o.listen, "listen", defaultListen, "`ADDR:PORT` to answer on; may be repeated")
 	f.StringArrayVar(&o.bootstrap, "bootstrap", defaultBootstrap, "`HOST:PORT` of a node to ask for others, or none; may be repeated")
-	f.StringVar(&o.stateDir, "state-dir", "", "`DIR` to keep the node's id, nodes and peers in over restarts, or none (default $STATE_DIRECTORY, else /var/lib/supernode for root, else ~/.local/state/supernode)")
+	f.StringVar(&o.stateDir, "state-dir", "", "`DIR` to keep the node's ids, nodes, peers and items in over restarts, or none (default $STATE_DIRECTORY, else /var/lib/supernode for root, else ~/.local/state/supernode)")
 	f.DurationVar(&o.statePeriod, "state-period", 5*time.Minute, "save the state every `TIME`, and at the end")
 	f.StringVar(&o.http, "http", "127.0.0.1:6880", "`ADDR:PORT` of the status page, /metrics, /healthz and /debug/pprof, or none")
 	f.StringVar(&o.io, "io", defaultIO, "`BACKEND` that moves datagrams: mmsg (batched system calls, Linux) or net (portable, slower)")
@@ -130,7 +130,7 @@ func (o *options) settle() (*config, error) {
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")
 	}
-	if err := c.level.UnmarshalText([]byte(o.logLevel)); err != nil {
+	if err := c.level.UnmarshalText([]byte(o.logLevel)); err != nil || strings.ContainsAny(o.logLevel, "+-") {
 		return nil, wrong("log-level", o.logLevel, "must be debug, info, warn or error")
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {

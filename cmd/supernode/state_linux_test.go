@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"supernode/dht/wire"
 )
@@ -45,4 +50,53 @@ func TestStateDiskFull(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(inside, "ballast")))
 	await(t, "a save", func() bool { return p.logged("state saved at last") != nil })
 	p.stopped()
+}
+
+// TestStateInterrupted: who is told to end while it restores its state ends, and leaves the state as it is.
+func TestStateInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	s := newStateWriter(time.Now(), stateVersion1)
+	s.peers(100_000, 1000, loopbackPeer)
+	state := s.finish()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), state, 0o600))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	log := new(bytes.Buffer)
+	err := run(ctx, []string{"--listen", "127.0.0.1:0", "--bootstrap", "none", "--http", "none", "--state-dir", dir}, io.Discard, log)
+	require.NoError(t, err)
+	require.Contains(t, log.String(), "stopped before it was ready")
+	require.NotContains(t, log.String(), "state restored")
+	after, err := os.ReadFile(filepath.Join(dir, stateFile))
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(state, after))
+	require.Empty(t, newNames(t, dir, stateFile, stateLock))
+}
+
+// newNames are the names in a directory beside those that are known.
+func newNames(t *testing.T, dir string, known ...string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if !slices.Contains(known, e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// TestStateNoFile: something else under the state's name is an error that says so, and not waited for.
+func TestStateNoFile(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"pipe":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, make(filepath.Join(dir, stateFile)))
+			err := run(t.Context(), []string{"--listen", "127.0.0.1:0", "--bootstrap", "none", "--http", "none", "--state-dir", dir}, io.Discard, io.Discard)
+			require.ErrorContains(t, err, "not a regular file: move it away")
+			require.Equal(t, exitUsage, report(err, io.Discard))
+		})
+	}
 }

@@ -104,7 +104,7 @@ func (k *keeper) finish(w *worker) {
 	select {
 	case err := <-done:
 		if err != nil {
-			k.log.Warn("state not saved, that of an earlier time stays", "dir", k.dir.path, "error", err)
+			k.log.Warn("state not saved, the last one that was is what the next start finds", "dir", k.dir.path, "error", err)
 		}
 	case <-time.After(k.limit):
 		k.log.Warn("state not saved in time, that of an earlier time stays", "dir", k.dir.path, "limit", k.limit)

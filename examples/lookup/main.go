@@ -40,6 +40,10 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("lookup", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "lookup prints the peers of a torrent: lookup [flags] INFO_HASH")
+		flags.PrintDefaults()
+	}
 	var bootstrap []string
 	flags.Func("bootstrap", "`HOST:PORT` of a node to begin with, repeatable", func(s string) error {
 		bootstrap = append(bootstrap, s)
@@ -85,6 +89,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if err := drive(ctx, node, func() bool { return result != nil }); err != nil {
 		return err
+	}
+	if result.Asked == 0 {
+		return errors.New("nobody could be asked: private and loopback addresses take --allow-private")
 	}
 	if result.Answered == 0 {
 		return fmt.Errorf("none of %d bootstrap nodes answered: is UDP blocked here?", len(seeds))
