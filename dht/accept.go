@@ -74,6 +74,15 @@ func (n *Node) consider(now Instant, addr netip.AddrPort) bool {
 	return n.considerAfter(considerAgain, now, addr)
 }
 
+// considerAsker is consider for the source of a query.
+func (n *Node) considerAsker(now Instant, src netip.AddrPort) {
+	pause := considerAgain
+	if n.tables[familyOf(src.Addr())].count < fewNodes {
+		pause = considerCaller
+	}
+	n.considerAfter(pause, now, src)
+}
+
 // considerAfter queues a verifying ping to an address that may be a node's, unless it is one we have, its host was
 // asked something within the pause, or there is no place for it. It reports whether it did.
 //

@@ -204,6 +204,18 @@ func TestHostThatWasDown(t *testing.T) {
 		answer(n, now, queries[0], idOf(byte(at.Addr().As4()[2])), wire.Message{})
 	}
 	require.Equal(t, 2, n.Counts().Nodes4)
+
+	// A node that knows others does not hurry.
+	n = newNode(t, Config{})
+	for i := range fewNodes {
+		hold(t, n, idOf(byte(i)), addr4(100+i), 0)
+	}
+	require.True(t, n.consider(0, named))
+	require.Len(t, drain(t, n, 0), 1)
+	n.Handle(Instant(considerAgain)-1, named, ping, nil)
+	require.Zero(t, n.probes.verify.n)
+	n.Handle(Instant(considerAgain), named, ping, nil)
+	require.Equal(t, 1, n.probes.verify.n)
 }
 
 // TestLearn takes nodes from an answer: few, of the asked family, in reach, and not itself.

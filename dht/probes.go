@@ -25,10 +25,13 @@ const (
 	// nodes that are named are gone, and who is named may have nothing to do with it.
 	considerAgain = 10 * time.Minute
 
-	// considerCaller is how long it is left in peace when it queries us. It was down, perhaps, when it was asked
-	// first, as all hosts of a cluster are that boots, and is there now. Or the query is forged; but then the reply
-	// to it has just gone the same way, and so does one to every other, next to which one ping a minute is nothing.
+	// considerCaller is how long it is left in peace instead when it queries us and the table has fewer than fewNodes.
+	// It was down, perhaps, when it was asked first, as hosts of a cluster are that boots, and is there now. Or the
+	// query is forged; but then the reply to it has just gone the same way, and so does one to every other, next to
+	// which one ping a minute is nothing. In a larger table one host does not matter, and hosts behind NATs, who can
+	// answer right after they have asked and never else, would always be back in it a minute after they left it.
 	considerCaller = time.Minute
+	fewNodes       = 8 * K
 )
 
 // target is an address to send a query to.
