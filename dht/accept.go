@@ -3,6 +3,7 @@ package dht
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"supernode/dht/wire"
 )
@@ -68,22 +69,42 @@ func (n *Node) learn(now Instant, f family, nodes []byte) (news int) {
 	return news
 }
 
-// consider queues a verifying ping to an address that may be a node's, unless it is one we have, or there is no
-// place for it. It reports whether it did.
+// consider queues a verifying ping to an address that was named as a node's. It reports whether it did.
 func (n *Node) consider(now Instant, addr netip.AddrPort) bool {
+	return n.considerAfter(considerAgain, now, addr)
+}
+
+// considerAsker is consider for the source of a query.
+func (n *Node) considerAsker(now Instant, src netip.AddrPort) {
+	pause := considerAgain
+	if n.tables[familyOf(src.Addr())].count < fewNodes {
+		pause = considerCaller
+	}
+	n.considerAfter(pause, now, src)
+}
+
+// considerAfter queues a verifying ping to an address that may be a node's, unless it is one we have, its host was
+// asked something within the pause, or there is no place for it. It reports whether it did.
+//
+// Every query comes by here. So the questions are in the order of what they cost: the table is searched last, and not
+// for clients that do not answer, who were asked lately.
+func (n *Node) considerAfter(pause time.Duration, now Instant, addr netip.AddrPort) bool {
 	f := familyOf(addr.Addr())
 	table := n.tables[f]
 	if n.probes.verify.room() == 0 || table.count >= table.limit {
-		return false // decided before the table is touched: under load this is the usual case
+		return false
 	}
 	var c compactAddr
 	t := targetAt(f, wire.AppendAddr(c[:0], addr))
+	last, entry := n.probes.place(now, table.host(t.addr[:]), f)
+	if within(pause, *last, entry) {
+		return false
+	}
 	if _, found, ofHost := table.find(t.addr[:addrSize[f]]); found || ofHost >= hostLimit[f] {
 		return false
 	}
-	if !n.probes.consider(now, table.host(t.addr[:]), t) {
-		return false
-	}
+	*last = entry
+	n.probes.verify.push(t)
 	if n.probes.verify.n == 1 {
 		n.upkeep.wakeBy(now)
 	}

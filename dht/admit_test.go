@@ -120,6 +120,40 @@ func TestCompliantNodesFirstInASubnet(t *testing.T) {
 	contents(t, table)
 }
 
+// TestSquattedID: whoever takes an id that BEP 42 made for another address keeps it only until the owner comes, and the
+// owner then keeps it for good.
+func TestSquattedID(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f family) {
+		table := newTable(f, 1, testKey) // one place: the squatter's is the owner's
+		owner, squatter, other := compact(addrOf(f, 1)), compact(addrOf(f, 2)), compact(addrOf(f, 3))
+		id := SecureID(filledID(7), wire.Addr(owner).Addr())
+		require.True(t, table.answered(&id, squatter, 1))
+		require.False(t, table.answered(&id, other, 2), "one squatter is not worth more than the other")
+		require.True(t, table.answered(&id, owner, 3))
+		require.False(t, holds(table, squatter))
+		require.False(t, table.answered(&id, squatter, 4))
+		require.True(t, table.failed(owner))
+		require.False(t, table.answered(&id, squatter, 5), "not even while it fails")
+		require.True(t, holds(table, owner))
+		contents(t, table)
+	})
+}
+
+// TestSquattedIDInAFullSubnet: the squatter that leaves makes room in its bucket and subnet; nobody else has to go.
+func TestSquattedIDInAFullSubnet(t *testing.T) {
+	table := newTable(v4, 1000, testKey)
+	table.subnets.nearLimit = bucketSubnet
+	owner, squatter, third := []byte{60, 1, 1, 1, 0, 1}, []byte{60, 1, 1, 2, 0, 1}, []byte{60, 1, 1, 3, 0, 1}
+	id := SecureID(filledID(7), wire.Addr(owner).Addr())
+	stray := strayIn(table, table.bucketOf(id[:]), third, 1)
+	require.True(t, table.answered(&stray, third, 1), "which is who would have to go: it is the oldest")
+	require.True(t, table.answered(&id, squatter, 2))
+	require.True(t, table.answered(&id, owner, 3))
+	require.True(t, holds(table, third))
+	require.False(t, holds(table, squatter))
+	contents(t, table)
+}
+
 // TestOnlySecure: a table that enforces BEP 42 never holds a node that does not comply.
 func TestOnlySecure(t *testing.T) {
 	table := newTable(v4, 1000, testKey)

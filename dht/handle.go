@@ -38,7 +38,7 @@ func (n *Node) Handle(now Instant, src netip.AddrPort, in, dst []byte) ([]byte, 
 	}
 	own := n.idFor(familyOf(src.Addr()))
 	if m.ID != nil && wire.ID(m.ID) != *own && !m.ReadOnly && n.trusts(m.ID, src) {
-		n.consider(now, src)
+		n.considerAsker(now, src)
 	}
 	r := wire.Message{Kind: wire.Response, T: m.T, Version: n.version[:], ID: own[:]}
 	room := min(maxReply, maxAmplification*len(in))

@@ -46,14 +46,14 @@ func (it *item) verify() bool {
 func (it *item) size() int { return len(it.key) + len(it.sig) + len(it.salt) + len(it.value) }
 
 // itemStore keeps items (BEP 44), verified by whoever puts them in. It is bounded three times: by a number of items;
-// by a number of bytes, itemLinks links for each of these; and for each source by a share of the items.
+// by a number of bytes, itemLinks links for each of these; and for each source and network by a share of what is free.
 //
 // An item is a slot, and a chain that holds its key, signature, salt and value one behind the other. There is no
 // pointer in either, so the garbage collector passes them by.
 //
-// Memory for an item: a slot of 48 bytes, 10 to 21 in the index, and one to ten links of 128. A pointer to a torrent
-// takes two, 325 bytes in all. The whole store takes at most limit times 48+21+512 bytes, and some 60 kB for its
-// sources: 58 MB for 100,000 items.
+// Memory for an item: a slot of 48 bytes, 10 to 21 in the index, one to ten links of 128, and up to one byte for the
+// shares. A pointer to a torrent takes two links, 326 bytes in all. The whole store takes at most limit times 48+21+512+1
+// bytes, and some 40 kB for the budgets of checks: 58 MB for 100,000 items.
 type itemStore struct {
 	limit     int // of count
 	count     int
@@ -64,7 +64,8 @@ type itemStore struct {
 	free      uint32       // chain of freed slots through first, plus one
 
 	chains  chainPool
-	sources []itemSource // made with the first item
+	shares  shares // see held
+	budgets []checked
 	checks  pace
 	hand    sweepHand
 	scratch [maxItemSize]byte
@@ -76,8 +77,8 @@ type itemSlot struct {
 	target  wire.ID
 	expires uint32 // in seconds, see Instant.seconds; wraps around
 	seq     int64
+	source  uint64
 	first   uint32 // link of the chain
-	source  uint16
 	value   uint16 // length; zero: the slot is free
 	salt    uint8  // length
 	mutable bool
@@ -104,7 +105,7 @@ func (s *itemStore) takes(target *wire.ID, ip netip.Addr) bool {
 	if _, known := s.find(target); known {
 		return true
 	}
-	return !s.full() && s.account(s.sourceOf(ip)).items < s.share()
+	return !s.full() && !s.held().over(sourceOf(ip), s.room())
 }
 
 func (s *itemStore) slot(i uint32) *itemSlot { return &s.slots[i/chunkSlots][i%chunkSlots] }
@@ -159,12 +160,12 @@ func (s *itemStore) read(i uint32) (it item) {
 
 // put stores an item that was verified, in place of what was there under its target, for the lifetime that is left
 // at an age. It reports false if there is no room. What replaces an item stays on the account of its first source.
-func (s *itemStore) put(now Instant, age time.Duration, target *wire.ID, it *item, source uint16) bool {
+func (s *itemStore) put(now Instant, age time.Duration, target *wire.ID, it *item, source uint64) bool {
 	i, known := s.find(target)
 	freed := 0
 	if known {
 		freed = linksFor(s.slot(i).size())
-	} else if s.count >= s.limit || source != nobody && s.account(source).items >= s.share() {
+	} else if s.count >= s.limit || s.held().over(source, s.room()) {
 		return false
 	}
 	if s.chains.used-freed+linksFor(it.size()) > s.chains.limit {
@@ -190,7 +191,7 @@ func (s *itemStore) refresh(now Instant, i uint32) {
 	s.slot(i).expires = now.Add(itemLifetime).seconds()
 }
 
-func (s *itemStore) add(target *wire.ID, source uint16) (uint32, bool) {
+func (s *itemStore) add(target *wire.ID, source uint64) (uint32, bool) {
 	i := s.free - 1
 	if s.free == 0 {
 		i = s.allocated
@@ -207,7 +208,7 @@ func (s *itemStore) add(target *wire.ID, source uint16) (uint32, bool) {
 		s.allocated++
 	}
 	*s.slot(i) = itemSlot{target: *target, source: source}
-	s.account(source).items++
+	s.held().add(source)
 	s.count++
 	return i, true
 }
@@ -222,7 +223,7 @@ func (s *itemStore) remove(i uint32) {
 		}
 	}
 	s.chains.release(t.first)
-	s.account(t.source).items--
+	s.held().remove(t.source)
 	*t = itemSlot{first: s.free}
 	s.free = i + 1
 	s.count--

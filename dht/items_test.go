@@ -18,7 +18,7 @@ type itemModel map[wire.ID]modelItem
 type modelItem struct {
 	value, key, sig, salt string
 	seq                   int64
-	source                uint16
+	source                uint64
 	expires               Instant // a multiple of a second
 }
 
@@ -41,14 +41,14 @@ func requireWhole(t require.TestingT, s *itemStore) {
 		return n
 	}
 	used, count := 0, 0
-	items := map[uint16]int32{}
+	held := newShares(s.limit, 1, &s.key)
 	for i := range s.allocated {
 		slot := s.slot(i)
 		if slot.value == 0 {
 			continue
 		}
 		count++
-		items[slot.source]++
+		held.add(slot.source)
 		at, ok := s.find(&slot.target)
 		require.True(t, ok && at == i, "slot %d is not found", i)
 		n := follow(slot.first + 1)
@@ -65,11 +65,7 @@ func requireWhole(t require.TestingT, s *itemStore) {
 		freeSlots++
 	}
 	require.EqualValues(t, s.allocated, count+freeSlots, "slots are lost")
-	for i, a := range s.sources {
-		if a.items != items[uint16(i)] {
-			require.Equal(t, items[uint16(i)], a.items, "source %d", i)
-		}
-	}
+	require.Equal(t, held.rows, s.held().rows, "the sources' shares are not what they have")
 	require.LessOrEqual(t, s.count, s.limit)
 	require.LessOrEqual(t, s.chains.used, s.chains.limit)
 	require.LessOrEqual(t, s.bytes(), s.maxBytes())
@@ -84,13 +80,13 @@ func (s *itemStore) bytes() (n int) {
 		n += cap(c)
 	}
 	n += len(s.index.segments) * int(unsafe.Sizeof(segment{}))
-	return n + cap(s.sources)*int(unsafe.Sizeof(itemSource{}))
+	return n + s.held().bytes() + cap(s.budgets)*int(unsafe.Sizeof(checked{}))
 }
 
 // maxBytes is the bound the documentation gives.
 func (s *itemStore) maxBytes() int {
 	segments := int(unsafe.Sizeof(segment{})) + 21*s.limit
-	return s.limit*(48+itemLinks*linkBytes) + segments + 1280 + 60_000
+	return s.limit*(48+itemLinks*linkBytes+1) + segments + 1280 + 40_000
 }
 
 func TestItemStoreAgainstModel(t *testing.T) {
@@ -124,7 +120,7 @@ func TestItemStoreAgainstModel(t *testing.T) {
 				target := targets.Draw(t, "target")
 				it := anyItem(t)
 				m := modelOf(&it)
-				m.source = rapid.Uint16Range(0, 3).Draw(t, "source")
+				m.source = rapid.Uint64Range(0, 3).Draw(t, "source") // of one network
 				age := time.Duration(rapid.IntRange(0, 7199).Draw(t, "age")) * time.Second
 				m.expires = now.Add(itemLifetime - age)
 				held, known := model[target]
@@ -133,7 +129,16 @@ func TestItemStoreAgainstModel(t *testing.T) {
 					need -= linksFor(len(held.key) + len(held.sig) + len(held.salt) + len(held.value))
 					m.source = held.source
 				}
-				want := (known || len(model) < limit) && need <= s.chains.limit
+				most := max(1, s.room()/sourceShare)
+				ofSource, ofNetwork := 0, 0
+				for _, have := range model {
+					ofNetwork++
+					if have.source == m.source {
+						ofSource++
+					}
+				}
+				share := m.source == nobody || ofSource < most && ofNetwork < networkSources*most
+				want := (known || len(model) < limit && share) && need <= s.chains.limit
 				if got := s.put(now, age, &target, &it, m.source); got != want {
 					t.Fatalf("put with %d of %d items and %d of %d links: %v", len(model), limit, need, s.chains.limit, got)
 				}

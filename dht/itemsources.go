@@ -1,69 +1,68 @@
 package dht
 
-import (
-	"encoding/binary"
-	"net/netip"
-)
-
-// A source is where puts come from: an IPv4 address, or a /64 of IPv6, which one host can have for itself. There are
-// itemSources cells that sources are hashed to, under a secret key: strangers that meet in one share what it may hold
-// and ask for, and nobody can choose whom to meet.
-type itemSource struct {
-	items  int32  // stored ones that came from here first
-	checks int32  // of signatures in the last second that had one
-	second uint32 // that second
-}
+// checked is how many signatures were checked for a source or network in the last second that it had one.
+type checked struct{ second, count uint32 }
 
 const (
-	itemSources = 1 << 12
-
-	// nobody is the source of items that came out of a file. It is not bounded.
-	nobody = 0
-
-	// A source may hold one part in shareOfSource of the store, or shareAtLeast items: to fill a store takes many
-	// addresses.
-	shareOfSource = 32
-	shareAtLeast  = 1024
+	// checkCells is the number of budgets for checks, to which sources and networks are hashed under a secret key:
+	// strangers that meet in one share it, and nobody can choose whom to meet.
+	checkCells = 1 << 12
 
 	// Checking a signature takes some 55 µs, as long as a hundred other queries: checksASecond bounds what
-	// puts can take from a core to a twentieth, and checksOfSource what one source can take from the others.
-	checksASecond  = 1000
-	checksOfSource = 250
+	// puts can take from a core to a twentieth, checksOfSource what one source can take from the others, and
+	// checksOfNetwork what its network can.
+	checksASecond   = 1000
+	checksOfSource  = 250
+	checksOfNetwork = 2 * checksOfSource
+
+	// falseCheck is what a signature that proves to be false takes from the budgets of its source and network. Who
+	// puts true ones only does not notice, and it takes 20 networks to use up the checks of all with false ones.
+	falseCheck = 10
+
+	// A source may always hold sourceFloor items, but in a small store only so many that its network, with
+	// networkSources times that, is bounded to the 8th part.
+	smallShare = 8 * networkSources
 )
 
-func (s *itemStore) sourceOf(ip netip.Addr) uint16 {
-	var word uint64
-	if ip.Is4() {
-		a := ip.As4()
-		word = uint64(binary.BigEndian.Uint32(a[:]))
-	} else {
-		a := ip.As16()
-		word = binary.BigEndian.Uint64(a[:])
+// held counts the items of each source and network. It is made when it is first needed.
+func (s *itemStore) held() *shares {
+	if s.shares.key == nil {
+		s.shares = newShares(s.limit, max(1, min(sourceFloor, s.limit/smallShare)), &s.key)
 	}
-	return uint16(1 + s.key.hash64(word)%(itemSources-1))
+	return &s.shares
 }
 
-// share is how many items a source may hold.
-func (s *itemStore) share() int32 { return int32(max(shareAtLeast, s.limit/shareOfSource)) }
-
-// account is the cell of a source.
-func (s *itemStore) account(source uint16) *itemSource {
-	if s.sources == nil {
-		s.sources = make([]itemSource, itemSources)
-	}
-	return &s.sources[source]
+// room is for how many more items of the average length there is room.
+func (s *itemStore) room() int {
+	return max(0, min(s.limit-s.count, (s.chains.limit-s.chains.used)/itemLinks))
 }
 
-// mayCheck takes a check of a signature from the budgets of a source and of all, if both have one left. A source that
-// has used up its own leaves the others theirs.
-func (s *itemStore) mayCheck(now Instant, source uint16) bool {
-	a := s.account(source)
-	if second := now.seconds(); second != a.second {
-		a.second, a.checks = second, 0
+// budget is the cell of a source or network, for this second.
+func (s *itemStore) budget(now Instant, number uint64) *checked {
+	if s.budgets == nil {
+		s.budgets = make([]checked, checkCells)
 	}
-	if a.checks == checksOfSource {
+	c := &s.budgets[s.key.hash64(number)%checkCells]
+	if second := now.seconds(); second != c.second {
+		*c = checked{second: second}
+	}
+	return c
+}
+
+// mayCheck takes a check of a signature from the budgets of a source, its network and all, if each has one left. A
+// source that has used up its own leaves the others theirs.
+func (s *itemStore) mayCheck(now Instant, source uint64) bool {
+	own, network := s.budget(now, source), s.budget(now, networkOf(source))
+	if own.count >= checksOfSource || network.count >= checksOfNetwork || !s.checks.pass(now) {
 		return false
 	}
-	a.checks++
-	return s.checks.pass(now)
+	own.count++
+	network.count++
+	return true
+}
+
+// wasFalse takes what else a false signature costs.
+func (s *itemStore) wasFalse(now Instant, source uint64) {
+	s.budget(now, source).count += falseCheck - 1
+	s.budget(now, networkOf(source)).count += falseCheck - 1
 }

@@ -2,8 +2,6 @@ package dht
 
 import (
 	"bytes"
-	"math"
-	"math/bits"
 	"net/netip"
 
 	"supernode/dht/wire"
@@ -12,28 +10,23 @@ import (
 // Swarm is the size of a swarm as BEP 33 tells it: Bloom filters of the addresses of seeds and of peers that still
 // download, the union of all that were received.
 type Swarm struct {
-	SeedFilter, DownloaderFilter [256]byte
+	SeedFilter, DownloaderFilter Bloom
 }
 
 // Seeds estimates how many distinct addresses have all of it.
-func (s *Swarm) Seeds() float64 { return estimate(&s.SeedFilter) }
+func (s *Swarm) Seeds() float64 { return s.SeedFilter.Estimate() }
 
 // Downloaders estimates how many distinct addresses still download.
-func (s *Swarm) Downloaders() float64 { return estimate(&s.DownloaderFilter) }
+func (s *Swarm) Downloaders() float64 { return s.DownloaderFilter.Estimate() }
 
-// estimate is the most likely number of elements in a filter of 2,048 bits of which each sets two (BEP 33). It
-// cannot tell more than some 7,800 apart.
-func estimate(filter *[256]byte) float64 {
-	const m, k = 256 * 8, 2
-	zeros := m
-	for _, b := range filter {
-		zeros -= bits.OnesCount8(b)
+// unite adds the filters of a reply, which may have both, either or none.
+func (s *Swarm) unite(m *wire.Message) {
+	if m.BFsd != nil {
+		s.SeedFilter.Union((*Bloom)(m.BFsd))
 	}
-	c := float64(min(max(zeros, 1), m-1))
-	if zeros == m {
-		return 0
+	if m.BFpe != nil {
+		s.DownloaderFilter.Union((*Bloom)(m.BFpe))
 	}
-	return math.Log(c/m) / (k * math.Log(1-1.0/m))
 }
 
 // gather delivers what an answer brings beside nodes.
@@ -44,8 +37,7 @@ func (n *Node) gather(l *lookup, m *wire.Message) {
 			n.deliver(l, peer)
 		}
 		if l.Scrape {
-			unite(&l.result.Swarm.SeedFilter, m.BFsd)
-			unite(&l.result.Swarm.DownloaderFilter, m.BFpe)
+			l.result.Swarm.unite(m)
 		}
 	case wire.Get:
 		l.gatherItem(m)
@@ -66,12 +58,6 @@ func (n *Node) deliver(l *lookup, peer netip.AddrPort) {
 	l.result.Peers++
 	if l.Peer != nil {
 		l.Peer(peer)
-	}
-}
-
-func unite(filter *[256]byte, with []byte) {
-	for i, b := range with {
-		filter[i] |= b
 	}
 }
 

@@ -200,25 +200,22 @@ func TestAnnounce(t *testing.T) {
 	require.InDelta(t, 1, r.Swarm.Downloaders(), 0.01)
 }
 
-// TestEstimate is BEP 33's own example: 256 IPv4 and 1,000 IPv6 addresses.
-func TestEstimate(t *testing.T) {
+// TestSwarmUnites adds up what three nodes say about a swarm, one of them nothing.
+func TestSwarmUnites(t *testing.T) {
 	var s Swarm
-	require.Zero(t, s.Seeds())
-	insert := func(ip []byte) {
-		h := sha1.Sum(ip)
-		for _, i := range []int{int(h[0]) | int(h[1])<<8, int(h[2]) | int(h[3])<<8} {
-			s.SeedFilter[i%2048/8] |= 1 << (i % 8)
+	seed, both, peer := netip.MustParseAddr("1.2.3.4"), netip.MustParseAddr("5.6.7.8"), netip.MustParseAddr("2001:db8::1")
+	filter := func(ips ...netip.Addr) []byte {
+		var b Bloom
+		for _, ip := range ips {
+			b.Insert(ip)
 		}
+		return b[:]
 	}
-	for i := range 256 {
-		insert([]byte{192, 0, 2, byte(i)})
-	}
-	for i := range 1000 {
-		insert([]byte{0x20, 0x01, 0x0d, 0xb8, 14: byte(i >> 8), 15: byte(i)})
-	}
-	require.InDelta(t, 1224.9308, s.Seeds(), 0.0001)
-	for i := range s.DownloaderFilter {
-		s.DownloaderFilter[i] = 255
-	}
-	require.InDelta(t, 7805, s.Downloaders(), 5)
+	s.unite(&wire.Message{BFsd: filter(seed), BFpe: filter(both)})
+	s.unite(&wire.Message{})
+	s.unite(&wire.Message{BFsd: filter(seed, both)})
+	s.unite(&wire.Message{BFpe: filter(peer)})
+	require.Equal(t, Swarm{SeedFilter: Bloom(filter(seed, both)), DownloaderFilter: Bloom(filter(both, peer))}, s)
+	require.InDelta(t, 2, s.Seeds(), 0.01)
+	require.InDelta(t, 2, s.Downloaders(), 0.01)
 }

@@ -200,6 +200,23 @@ func TestWalkBounds(t *testing.T) {
 	}
 	require.Len(t, w6.candidates, 3, "two of one /48")
 
+	// The nearest of a subnet stay, whoever is named first; those that were asked stay anyway.
+	w = walk{family: v4, target: &target}
+	for i, s := range []string{"1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1", "1.1.1.4:1", "1.1.1.5:1"} {
+		c := at(s)
+		c.id[0] = []byte{8, 7, 4, 5, 3}[i]
+		if w.add(c); i == 2 {
+			require.Equal(t, []byte{4, 7}, []byte{w.candidates[0].id[0], w.candidates[1].id[0]})
+			w.candidates[1].state = asked
+		}
+	}
+	require.Len(t, w.candidates, walkSubnet)
+	require.Equal(t, []byte{3, 7}, []byte{w.candidates[0].id[0], w.candidates[1].id[0]})
+	w.candidates[0].state = answered
+	w.add(at("1.1.1.6:1"))
+	require.Len(t, w.candidates, walkSubnet)
+	require.EqualValues(t, 3, w.candidates[0].id[0])
+
 	w = walk{family: v4, target: &target}
 	rng := rand.New(rand.NewPCG(1, 2))
 	var ids []wire.ID

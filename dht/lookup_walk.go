@@ -46,13 +46,15 @@ const (
 	failed
 )
 
-// add takes a candidate, unless its address is known, its subnet is well represented, or enough are nearer.
+// add takes a candidate, unless its address is known, its subnet is well represented, or enough are nearer. Of a
+// subnet with more than it may have, the nearest stay: whoever is named first must not keep out who is nearer, which
+// could then not be found through anybody. One that was asked already stays in any case, since it may yet answer.
 //
 // Two candidates may have the same id as long as neither has answered: refusing the second would let anyone
 // keep a node out by naming its id with an address of his own.
 func (w *walk) add(c candidate) {
 	public := realmOf(wire.Addr(c.addr[:addrSize[w.family]]).Addr()) == public
-	inSubnet := 0
+	inSubnet, farthest := 0, -1 // farthest of those that were not asked
 	for i := range w.candidates {
 		have := &w.candidates[i]
 		if have.addr == c.addr || have.state == answered && have.id == c.id {
@@ -60,11 +62,18 @@ func (w *walk) add(c candidate) {
 		}
 		if public && !c.nameless && !have.nameless && have.state != failed && w.sameSubnet(have, &c) {
 			inSubnet++
+			if have.state == fresh {
+				farthest = i
+			}
 		}
 	}
-	if inSubnet < walkSubnet {
-		w.insert(c)
+	if inSubnet >= walkSubnet {
+		if farthest < 0 || w.compare(&c.id, &w.candidates[farthest].id) >= 0 {
+			return
+		}
+		w.candidates = slices.Delete(w.candidates, farthest, farthest+1)
 	}
+	w.insert(c)
 }
 
 // addNameless takes a bootstrap address.

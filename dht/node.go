@@ -52,7 +52,7 @@ type Config struct {
 	// others of that kind; unspecified addresses say nothing and are ignored.
 	Own []netip.Addr
 
-	// MaxItems bounds the stored items of BEP 44, and their memory: 581 bytes for each, and 60 kB. An item takes as much
+	// MaxItems bounds the stored items of BEP 44, and their memory: 582 bytes for each, and 40 kB. An item takes as much
 	// as it is long, up to 1,349 bytes; the store is full when it has the items or the bytes.
 	MaxItems int
 

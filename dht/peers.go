@@ -77,7 +77,7 @@ func newPeerStore(limit int, key hashKey) *peerStore {
 	for f := range p.arenas {
 		p.arenas[f] = newArena(peerSize[f], &p.pages)
 	}
-	p.shares = newShares(limit, &p.key)
+	p.shares = newShares(limit, sourceFloor, &p.key)
 	return p
 }
 
@@ -104,7 +104,7 @@ func (p *peerStore) full() bool { return p.free() == 0 }
 func (p *peerStore) takes(infohash *wire.ID, ip netip.Addr) bool {
 	var buf [maxPeerSize]byte
 	f, record := familyOf(ip), appendPeerRecord(buf[:0], netip.AddrPortFrom(ip, 0), 0)
-	if free := p.free(); free > 0 && !p.shares.over(f, record, free) {
+	if free := p.free(); free > 0 && !p.shares.over(sourceIn(f, record), free) {
 		return true
 	}
 	i, found := p.find(infohash)
@@ -138,7 +138,7 @@ func (p *peerStore) put(infohash *wire.ID, peer netip.AddrPort, end stamp) bool 
 		}
 	}
 	free := p.free()
-	if p.shares.over(f, record, free) {
+	if p.shares.over(sourceIn(f, record), free) {
 		return false
 	}
 	if known && p.list(i, f).n >= swarmPeers {

@@ -25,7 +25,7 @@ type modelPeer struct {
 // stored reads everything in the store, expired peers included, and checks the bonds between its parts.
 func stored(t rapid.TB, p *peerStore) peerModel {
 	m, count := peerModel{}, 0
-	sources := newShares(p.limit, &p.key)
+	sources := newShares(p.limit, sourceFloor, &p.key)
 	for i := range uint32(p.swarmCount) {
 		s := p.swarm(i)
 		if _, twice := m[s.infohash]; twice {
@@ -46,7 +46,7 @@ func stored(t rapid.TB, p *peerStore) peerModel {
 				}
 				last = a.Addr()
 				m[s.infohash][a.Addr()] = modelPeer{port: a.Port(), seed: stampOf(r)&stampSeed != 0}
-				sources.add(f, r)
+				sources.add(sourceIn(f, r))
 				count++
 			}
 			if l.n > 0 && int(l.n) > classCapacity[l.class] {

@@ -175,10 +175,47 @@ func TestOneVictim(t *testing.T) {
 			pings = append(pings, q.at)
 		}
 	}
-	require.Len(t, pings, 6, "in an hour")
+	require.Len(t, pings, 60, "in an hour")
 	for i := 1; i < len(pings); i++ {
-		require.GreaterOrEqual(t, pings[i]-pings[i-1], Instant(considerAgain))
+		require.GreaterOrEqual(t, pings[i]-pings[i-1], Instant(considerCaller))
 	}
+}
+
+// TestHostThatWasDown boots a host a little late: it was asked in vain when another named it. It is left in peace while it
+// is only named, and asked as soon as it comes itself; and so is one that came before it could answer.
+func TestHostThatWasDown(t *testing.T) {
+	n := newNode(t, Config{})
+	named, caller := addr4(1), addr4(2)
+	require.True(t, n.consider(0, named))
+	ping := encodeQuery(wire.Message{Method: wire.Ping})
+	n.Handle(0, caller, ping, nil)
+	require.Len(t, run(t, n, 0, Instant(considerCaller)-1), 2)
+	for _, at := range []netip.AddrPort{named, caller} {
+		require.False(t, n.consider(Instant(considerCaller)-1, at))
+		n.Handle(Instant(considerCaller)-1, at, ping, nil)
+	}
+	now := Instant(considerCaller)
+	require.Empty(t, drain(t, n, now))
+	for _, at := range []netip.AddrPort{named, caller} {
+		require.False(t, n.consider(now, at), "by a rumour")
+		n.Handle(now, at, ping, nil)
+		queries := drain(t, n, now)
+		require.Len(t, queries, 1)
+		answer(n, now, queries[0], idOf(byte(at.Addr().As4()[2])), wire.Message{})
+	}
+	require.Equal(t, 2, n.Counts().Nodes4)
+
+	// A node that knows others does not hurry.
+	n = newNode(t, Config{})
+	for i := range fewNodes {
+		hold(t, n, idOf(byte(i)), addr4(100+i), 0)
+	}
+	require.True(t, n.consider(0, named))
+	require.Len(t, drain(t, n, 0), 1)
+	n.Handle(Instant(considerAgain)-1, named, ping, nil)
+	require.Zero(t, n.probes.verify.n)
+	n.Handle(Instant(considerAgain), named, ping, nil)
+	require.Equal(t, 1, n.probes.verify.n)
 }
 
 // TestLearn takes nodes from an answer: few, of the asked family, in reach, and not itself.

@@ -17,11 +17,21 @@ const (
 	minProbeQueue = 2 * bucketNodes
 	maxProbeQueue = 1 << 10
 
-	// minRemembered and maxRemembered bound how many hosts lately considered for a ping are told apart, and
-	// considerAgain is how long one of them is left in peace.
+	// minRemembered and maxRemembered bound how many hosts lately considered for a ping are told apart.
 	minRemembered = 1 << 8
 	maxRemembered = 1 << 15
+
+	// considerAgain is how long a host that was asked something is left in peace when others name it: many of the
+	// nodes that are named are gone, and who is named may have nothing to do with it.
 	considerAgain = 10 * time.Minute
+
+	// considerCaller is how long it is left in peace instead when it queries us and the table has fewer than fewNodes.
+	// It was down, perhaps, when it was asked first, as hosts of a cluster are that boots, and is there now. Or the
+	// query is forged; but then the reply to it has just gone the same way, and so does one to every other, next to
+	// which one ping a minute is nothing. In a larger table one host does not matter, and hosts behind NATs, who can
+	// answer right after they have asked and never else, would always be back in it a minute after they left it.
+	considerCaller = time.Minute
+	fewNodes       = 8 * K
 )
 
 // target is an address to send a query to.
@@ -104,17 +114,6 @@ func (p *probes) init(maxNodes int, key hashKey, now Instant) {
 	p.checkPace = newPace(checkRate, checkRate/4, now)
 }
 
-// consider queues a stranger's address for a verifying ping, unless the queue is full or the host was asked something
-// lately. It reports whether it did.
-func (p *probes) consider(now Instant, host uint64, t target) bool {
-	if p.verify.room() == 0 || p.lately(now, host, t.family) {
-		return false
-	}
-	p.remember(now, host, t.family)
-	p.verify.push(t)
-	return true
-}
-
 // stampBits are the bits of an entry in recent that are a time.
 const stampBits = 24
 
@@ -130,10 +129,15 @@ func (p *probes) remember(now Instant, host uint64, f family) {
 	*last = entry
 }
 
-// lately says whether a host was asked something, and not so many others since that it is forgotten.
+// lately says whether a host was asked something within considerAgain, and not so many others since that it is forgotten.
 func (p *probes) lately(now Instant, host uint64, f family) bool {
 	last, entry := p.place(now, host, f)
-	return *last>>stampBits == entry>>stampBits && (entry-*last)&(1<<stampBits-1) < uint64(considerAgain/time.Second)
+	return within(considerAgain, *last, entry)
+}
+
+// within says whether last is an entry of the same host as entry, and no older than the pause.
+func within(pause time.Duration, last, entry uint64) bool {
+	return last>>stampBits == entry>>stampBits && (entry-last)&(1<<stampBits-1) < uint64(pause/time.Second)
 }
 
 // waiting reports that there are addresses to query, even if none is due yet.

@@ -81,12 +81,13 @@ func (n *Node) put(now Instant, src netip.AddrPort, m *wire.Message) (code uint1
 	if !n.items.takes(&target, src.Addr()) {
 		return wire.CodeServer, textItemsFull
 	}
-	source := n.items.sourceOf(src.Addr())
+	source := sourceOf(src.Addr())
 	if it.key != nil {
 		if !n.items.mayCheck(now, source) {
 			return wire.CodeServer, textTooManyPuts
 		}
 		if !VerifyItem(it.key, it.salt, it.seq, it.value, it.sig) {
+			n.items.wasFalse(now, source)
 			return wire.CodeInvalidSignature, textSignature
 		}
 	}

@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -125,7 +126,7 @@ func TestPutChecksAreBounded(t *testing.T) {
 		m.Token = token[:]
 		return ask(t, n, now, addr4(source), m).Code
 	}
-	for range checksOfSource {
+	for range checksOfSource / falseCheck {
 		require.EqualValues(t, 206, try(0, 1))
 	}
 	require.EqualValues(t, 202, try(0, 1))
@@ -143,6 +144,43 @@ func TestPutChecksAreBounded(t *testing.T) {
 	require.EqualValues(t, 206, try(now.Add(time.Second), 1))
 }
 
+// TestForgersLeaveChecks lets some put as many false signatures as they can: they have a few looked at, whatever
+// number of addresses each network has, and true ones of others and even of their neighbours are still stored.
+func TestForgersLeaveChecks(t *testing.T) {
+	for name, c := range map[string]struct {
+		source     func(i int) netip.Addr
+		most       int // signatures looked at
+		stillTaken netip.Addr
+	}{
+		"four sources": {func(i int) netip.Addr { return addr4(i % 4).Addr() }, 4 * checksOfSource / falseCheck, addr4(5).Addr()},
+		"a /48": {func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 3, 6: byte(i >> 8), 7: byte(i), 15: 1})
+		}, checksOfNetwork / falseCheck, addr6(5).Addr()},
+		"a /24": {func(i int) netip.Addr {
+			return netip.AddrFrom4([4]byte{60, 1, 1, byte(i)})
+		}, checksOfNetwork / falseCheck, netip.MustParseAddr("60.1.2.1")},
+	} {
+		n := newNode(t, Config{})
+		forged, honest := mutablePut(1, "", 1, []byte("1:v")), mutablePut(2, "", 1, []byte("1:v"))
+		forged.Sig[0]++
+		put := func(m wire.Message, ip netip.Addr) int64 {
+			target := MutableTarget(m.Key, nil)
+			var token [tokenSize]byte
+			n.tokens.put(&token, 0, ip, target[:])
+			m.Token = token[:]
+			return ask(t, n, 0, netip.AddrPortFrom(ip, 6881), m).Code
+		}
+		looked := 0
+		for i := range 4 * checksOfSource {
+			if put(forged, c.source(i)) == 206 {
+				looked++
+			}
+		}
+		require.Equal(t, c.most, looked, name)
+		require.Zero(t, put(honest, c.stillTaken), name)
+	}
+}
+
 // TestPutIsNotCheckedTwice: what is stored costs no signature, so it is refreshed at any pace.
 func TestPutIsNotCheckedTwice(t *testing.T) {
 	n := newNode(t, Config{})
@@ -150,53 +188,7 @@ func TestPutIsNotCheckedTwice(t *testing.T) {
 	for range 3 * checksOfSource {
 		require.Zero(t, ask(t, n, 0, addr4(9000), m).Code)
 	}
-	require.EqualValues(t, 1, n.items.account(n.items.sourceOf(addr4(9000).Addr())).checks)
-}
-
-// TestItemShare lets one source put all it can: others are still served, and what expires can be put again.
-func TestItemShare(t *testing.T) {
-	n := newNode(t, Config{MaxItems: 2 * shareAtLeast})
-	put := func(now Instant, source, i int) int64 {
-		v := wire.AppendInt(nil, int64(i))
-		target := ImmutableTarget(v)
-		get := ask(t, n, now, addr4(source), wire.Message{Method: wire.Get, Target: target[:]})
-		if get.Token == nil {
-			var token [tokenSize]byte
-			n.tokens.put(&token, now, addr4(source).Addr(), target[:])
-			require.EqualValues(t, 202, ask(t, n, now, addr4(source), wire.Message{Method: wire.Put, Value: v, Token: token[:]}).Code)
-			return 202
-		}
-		return ask(t, n, now, addr4(source), wire.Message{Method: wire.Put, Value: v, Token: get.Token}).Code
-	}
-	for i := range shareAtLeast {
-		require.Zero(t, put(0, 1, i))
-	}
-	require.EqualValues(t, 202, put(0, 1, 1e6))
-	require.Zero(t, put(0, 1, 5), "what is stored may be put again")
-	require.Zero(t, put(0, 2, 1e6), "another source")
-	require.Zero(t, put(0, 2, 7), "whose puts of items that are stored count for whoever came first")
-	require.EqualValues(t, 1, n.items.account(n.items.sourceOf(addr4(2).Addr())).items)
-
-	later := Instant(itemLifetime) + 2*sweepPeriod
-	run(t, n, 0, later)
-	require.Zero(t, n.Counts().Items)
-	require.Zero(t, put(later, 1, 1e6))
-}
-
-// TestItemSources: an IPv6 host cannot have more for having more addresses.
-func TestItemSources(t *testing.T) {
-	s := newItemStore(10, hashKey{1, 2, 3, 4}, 0)
-	of := func(a string) uint16 { return s.sourceOf(addrPort(a).Addr()) }
-	require.Equal(t, of("[2003::1]:1"), of("[2003::ffff:2]:1"))
-	require.NotEqual(t, of("[2003::1]:1"), of("[2003:0:0:1::1]:1"))
-	require.NotEqual(t, of("1.2.3.4:1"), of("1.2.3.5:1"))
-	for i := range 10_000 {
-		for f := range family(families) {
-			source := s.sourceOf(addrOf(f, i).Addr())
-			require.NotEqual(t, nobody, source)
-			require.Less(t, source, uint16(itemSources))
-		}
-	}
+	require.EqualValues(t, 1, n.items.budget(0, sourceOf(addr4(9000).Addr())).count)
 }
 
 // TestPutAgainstModel sends puts of few keys, salts, numbers and values, true and forged, in any order, to a node and

@@ -115,3 +115,25 @@ func TestGreedyReplies(t *testing.T) {
 	require.Equal(t, wire.Response, r.Kind)
 	require.NotEmpty(t, ask(t, n, 0, addr4(2), wire.Message{Method: wire.GetPeers, InfoHash: last[:]}).Token)
 }
+
+// TestSources: an IPv6 host cannot have more for having more addresses, and whatever is told apart has a number of its
+// own.
+func TestSources(t *testing.T) {
+	of := func(a string) uint64 { return sourceOf(addrPort(a).Addr()) }
+	require.Equal(t, of("[2003::1]:1"), of("[2003::ffff:2]:1"))
+	require.NotEqual(t, of("[2003::1]:1"), of("[2003:0:0:1::1]:1"))
+	require.NotEqual(t, of("1.2.3.4:1"), of("1.2.3.5:1"))
+	require.Equal(t, networkOf(of("[2003::1]:1")), networkOf(of("[2003:0:0:1::1]:1")))
+	require.Equal(t, networkOf(of("1.2.3.4:1")), networkOf(of("1.2.3.5:1")))
+	numbers := map[uint64]bool{nobody: true, networkOf(nobody): true}
+	for i := range 10_000 {
+		for f := range family(families) {
+			source := sourceOf(addrOf(f, i).Addr())
+			require.Equal(t, source, sourceIn(f, compact(addrOf(f, i))))
+			for _, number := range []uint64{source, networkOf(source)} {
+				require.False(t, numbers[number], "%v: %x", addrOf(f, i), number)
+				numbers[number] = true
+			}
+		}
+	}
+}

@@ -1,14 +1,6 @@
 package dht
 
-import (
-	"bytes"
-	"net/netip"
-
-	"supernode/dht/wire"
-)
-
-// addrIn is the IP address in a peer record or compact address.
-func addrIn(f family, record []byte) netip.Addr { return wire.Addr(record[:addrSize[f]]).Addr() }
+import "bytes"
 
 // records is the used part of a list's array.
 func (p *peerStore) records(f family, l *peerList) []byte {
@@ -72,7 +64,7 @@ func (p *peerStore) soonest(f family, l *peerList, from, to int) int {
 func (p *peerStore) replace(i uint32, f family, victim int, record []byte) {
 	l, size := p.list(i, f), peerSize[f]
 	records := p.records(f, l)
-	p.shares.remove(f, records[victim*size:])
+	p.shares.remove(sourceIn(f, records[victim*size:]))
 	at, _ := p.search(f, l, record)
 	if at > victim {
 		at--
@@ -81,7 +73,7 @@ func (p *peerStore) replace(i uint32, f family, victim int, record []byte) {
 		copy(records[(at+1)*size:(victim+1)*size], records[at*size:])
 	}
 	copy(records[at*size:], record)
-	p.shares.add(f, record)
+	p.shares.add(sourceIn(f, record))
 }
 
 // insertAt makes room at position at and writes record there, moving to a larger array if need be.
@@ -96,7 +88,7 @@ func (p *peerStore) insertAt(i uint32, f family, at int, record []byte) {
 	copy(array[at*size:], record)
 	l.n++
 	p.count++
-	p.shares.add(f, record)
+	p.shares.add(sourceIn(f, record))
 }
 
 // resize moves a list to an array of another class, which must hold its records.
@@ -125,7 +117,7 @@ func (p *peerStore) dropExpired(i uint32, f family, clock stamp) {
 	kept := 0
 	for r := records; len(r) > 0; r = r[size:] {
 		if stampOf(r[:size]).expired(clock) {
-			p.shares.remove(f, r)
+			p.shares.remove(sourceIn(f, r))
 			continue
 		}
 		copy(records[kept*size:(kept+1)*size], r)

@@ -124,6 +124,13 @@ func (m *tableModel) least(isSecure bool, chosen func(addr string) bool) (addrs 
 }
 
 func (m *tableModel) admit(base map[string]modelNode, id wire.ID, addr string, now uint32, result func(map[string]modelNode, bool)) {
+	for a, n := range base {
+		if n.id == id && displaces(secure(id, addr), worth(n, a)) {
+			base = maps.Clone(base)
+			delete(base, a)
+			break
+		}
+	}
 	inBucket, inSubnet, near, far := 0, 0, 0, 0
 	nearOf, farOf := m.table.subnets.counters(m.table.family, []byte(addr))
 	for a, n := range base {
@@ -526,6 +533,9 @@ func TestTableBounds(t *testing.T) {
 		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
 		require.True(t, answered(table, idOf(1), string(compact(addr4(1)))))
 		require.False(t, answered(table, idOf(1), string(compact(addr4(2)))))
+		require.True(t, table.failed(compact(addr4(1))))
+		require.True(t, answered(table, idOf(1), string(compact(addr4(2)))), "which is in doubt once it fails")
+		require.Len(t, contents(t, table), 1)
 	})
 }
 

@@ -56,7 +56,7 @@ func TestSybils(t *testing.T) {
 }
 
 // TestEverybodyAtOneVictim forges queries from one victim, under all its ports, to every host, 30 minutes long. Each
-// forged query gets its one reply there; beyond that a host asks the victim no more than once in ten minutes.
+// forged query gets its one reply there; beyond that a host asks the victim no more than once a minute.
 func TestEverybodyAtOneVictim(t *testing.T) {
 	n, hosts := swarm(t, internet, 50, Addr4)
 	n.Run(checkPeriod)
@@ -89,6 +89,6 @@ func TestEverybodyAtOneVictim(t *testing.T) {
 	require.Equal(t, forgeries, replies)
 	require.Len(t, queries, len(hosts))
 	for from, count := range queries {
-		require.LessOrEqual(t, count, 3, "queries of %v", from)
+		require.LessOrEqual(t, count, 30, "queries of %v", from)
 	}
 }
