@@ -51,7 +51,7 @@ bench-conntrack: all
 	bin/bench conntrack
 
 bench-peers: all
-	$(GO) build -trimpath -o bin/ ./bench/peers/anacrolix-server
+	$(GO) build -trimpath -o bin/ ./bench/peers/anacrolix-server ./bench/peers/null-server
 	bin/bench peers
 
 clean:

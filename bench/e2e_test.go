@@ -302,7 +302,7 @@ func TestPeers(t *testing.T) {
 	r := begin(t, home(t), nil, "peers", "--blocks", "1", "--flows", "1000", "--out", out)
 	require.Zero(t, r.end(), r.told.String())
 	r.requireNothingLeft()
-	require.Regexp(t, regexp.MustCompile(`(?m)^ *supernode +\d+ .*\n *anacrolix +\d+ `), r.stdout.String())
+	require.Regexp(t, regexp.MustCompile(`(?m)^ *supernode +\d+ .*\n *null +\d+ .*\n *null, no batches +\d+ .*\n *anacrolix +\d+ `), r.stdout.String())
 	require.Contains(t, r.stdout.String(), "records: "+filepath.Join(out, peersFile))
 
 	text, err := os.ReadFile(filepath.Join(out, peersFile))
@@ -317,13 +317,13 @@ func TestPeers(t *testing.T) {
 		require.Zero(t, trial.Conntrack.Entries)
 		servers[trial.Server] = true
 	}
-	require.Equal(t, map[string]bool{"supernode": true, "anacrolix": true}, servers)
+	require.Equal(t, map[string]bool{"supernode": true, "null": true, "null, no batches": true, "anacrolix": true}, servers)
 
 	text, err = os.ReadFile(filepath.Join(out, report.SummaryFile))
 	require.NoError(t, err)
 	var lines []peers.Line
 	require.NoError(t, json.Unmarshal(text, &lines))
-	require.Len(t, lines, 2)
+	require.Len(t, lines, 4)
 
 	status, _, stderr := ended(t, r.home, nil, "peers", "--out", out)
 	require.Equal(t, 2, status)

@@ -32,7 +32,7 @@ const (
 	patience = 2 * time.Minute
 )
 
-var programs = []string{"bench", "supernode", "loadgen", "anacrolix-server"}
+var programs = []string{"bench", "supernode", "loadgen", "anacrolix-server", "null-server"}
 
 // built is the directory of the programs, made once from the source. Anybody may read it.
 var built string
@@ -90,7 +90,7 @@ func prepare() (err error) {
 	if err := os.Chmod(built, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-o", built+"/", "./cmd/supernode", "./cmd/loadgen", "./bench", "./bench/peers/anacrolix-server")
+	cmd := exec.Command("go", "build", "-o", built+"/", "./cmd/supernode", "./cmd/loadgen", "./bench", "./bench/peers/anacrolix-server", "./bench/peers/null-server")
 	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {

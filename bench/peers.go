@@ -49,8 +49,9 @@ func peersCommand() *cobra.Command {
 		Use:   "peers",
 		Short: "Measure supernode beside other DHT servers, as fast as each answers",
 		Long: `peers keeps several DHT servers alive on one core of the lab, without connection tracking, and measures in random order
-how many queries a second each answers when the generator always has some outstanding. Needs root, and the servers'
-programs beside this one: make bench-peers builds them.`,
+how many queries a second each answers when the generator always has some outstanding. Two of them are none: they answer
+without looking, in batches and one by one, and show what the kernel's path allows. Needs root, and the servers' programs
+beside this one: make bench-peers builds them.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}

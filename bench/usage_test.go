@@ -75,7 +75,7 @@ func TestNeedsRoot(t *testing.T) {
 func TestProgramsAreMissing(t *testing.T) {
 	t.Parallel()
 	rooted(t)
-	for program, command := range map[string]string{"supernode": "conntrack", "loadgen": "conntrack", "anacrolix-server": "peers"} {
+	for program, command := range map[string]string{"supernode": "conntrack", "loadgen": "conntrack", "anacrolix-server": "peers", "null-server": "peers"} {
 		dir := home(t)
 		require.NoError(t, os.Remove(filepath.Join(dir, program)))
 		status, _, stderr := ended(t, dir, nil, command)

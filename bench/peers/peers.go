@@ -40,6 +40,14 @@ func Builtin(dir string) []Server {
 		Command: filepath.Join(dir, "supernode") + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn",
 		Note:    "default settings, no bootstrap, no state, no rate limit",
 	}, {
+		Name:    "null",
+		Command: filepath.Join(dir, "null-server") + " {addr}",
+		Note:    "no server: the same batches, and a reply of the size of one with eight nodes",
+	}, {
+		Name:    "null, no batches",
+		Command: filepath.Join(dir, "null-server") + " --batch 1 {addr}",
+		Note:    "the same, a system call for each datagram",
+	}, {
 		Name:    "anacrolix",
 		Command: filepath.Join(dir, "anacrolix-server") + " {addr}",
 		Note:    "github.com/anacrolix/dht/v2 v2.23.0, send limiter off, in-memory peer store",
@@ -147,7 +155,7 @@ func pairs(base, arm []Trial, of func(Trial) float64) (ps []stat.Pair) {
 // Table prints the lines for a person.
 func Table(w io.Writer, lines []Line) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "server\tanswers/s\t[interval]\tCPU ns/query\tcore busy\tlost\tsupernode is faster by [interval]\t")
+	fmt.Fprintln(t, "server\tanswers/s\t[interval]\tCPU ns/query\tcore busy\tlost\tsupernode over it [interval]\t")
 	for _, l := range lines {
 		fmt.Fprintf(t, "%s\t%.0f\t[%.0f, %.0f]\t%.0f\t%.0f %%\t%.3f %%\t", l.Server, l.AnswersPerS.Median, l.AnswersPerS.Lo, l.AnswersPerS.Hi,
 			l.CPU.Median, 100*l.Busy.Median, 100*l.Lost)
