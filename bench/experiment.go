@@ -92,7 +92,7 @@ func (r *experiment) trials(ctx context.Context, rig *trial.Rig, w *record.Write
 	repeats := r.plan.Repeats()
 	for _, slot := range r.plan.Slots {
 		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
-		for {
+		for attempt := 0; ; attempt++ {
 			t, err := rig.Run(ctx, slot, load(r.plan.Spec, slot))
 			if err != nil {
 				return recorded, fmt.Errorf("trial %s in block %d: %w", slot.Cell, slot.Block+1, err)
@@ -100,12 +100,14 @@ func (r *experiment) trials(ctx context.Context, rig *trial.Rig, w *record.Write
 			if err := w.Append(t); err != nil {
 				return recorded, err
 			}
+			if attempt == 0 {
+				recorded++
+			}
 			if repeats == 0 || report.Excluded(t) == "" {
 				break
 			}
 			repeats--
 		}
-		recorded++
 	}
 	return recorded, nil
 }

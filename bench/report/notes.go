@@ -25,8 +25,8 @@ func (d *data) notes(s Summary) []string {
 	notes := []string{}
 	notes = append(notes, d.run.Header.Notes...)
 	notes = append(notes, d.run.Warnings...)
-	if s.Trials.Recorded < s.Trials.Planned {
-		notes = append(notes, fmt.Sprintf("the run was stopped after %d of %d trials", s.Trials.Recorded, s.Trials.Planned))
+	if s.Trials.Made < s.Trials.Planned {
+		notes = append(notes, fmt.Sprintf("the run was stopped after %d of %d trials", s.Trials.Made, s.Trials.Planned))
 	}
 	for _, why := range slices.Sorted(maps.Keys(s.Trials.Why)) {
 		notes = append(notes, fmt.Sprintf("%s left out: %s", plural(s.Trials.Why[why], "trial"), why))

@@ -246,7 +246,14 @@ func TestTrialsMadeAgain(t *testing.T) {
 	s, err := Summarize(run)
 	require.NoError(t, err)
 	require.Equal(t, Conclusive, s.Verdict)
-	require.Equal(t, Trials{Planned: planned, Recorded: len(records), Excluded: planned / 4, Why: s.Trials.Why}, s.Trials)
+	require.Equal(t, Trials{Planned: planned, Made: planned, Recorded: len(records), Excluded: planned / 4, Why: s.Trials.Why}, s.Trials)
+
+	// Stopped early, repeats or not: what counts is how far it came.
+	run.Trials = records[:planned]
+	s, err = Summarize(run)
+	require.NoError(t, err)
+	require.Equal(t, (planned*4+4)/5, s.Trials.Made)
+	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after %d of %d trials", (planned*4+4)/5, planned))
 
 	run.Trials = slices.DeleteFunc(records, func(r record.Trial) bool { return Excluded(r) == "" && r.Block%4 == 0 && r.Arm == plan.On })
 	s, err = Summarize(run)

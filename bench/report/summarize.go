@@ -86,6 +86,7 @@ func sift(run record.Run) (*data, Trials, error) {
 		d.cells[t.Cell][t.Block] = t
 		slots[slot] = true
 	}
+	count.Made = len(slots)
 	for _, counts := range slots {
 		if !counts {
 			count.Lost++
@@ -104,7 +105,7 @@ func (d *data) untrusted(s *Summary) []string {
 			break
 		}
 	}
-	if begun := s.Trials.Recorded - s.Trials.Excluded + s.Trials.Lost; d.rules.TooMany(s.Trials.Lost, begun) {
+	if begun := s.Trials.Made; d.rules.TooMany(s.Trials.Lost, begun) {
 		reasons = append(reasons, fmt.Sprintf("%d of %d trials had to be left out, more than %.0f %%, most of them because %s",
 			s.Trials.Lost, begun, 100*d.rules.Excluded, s.Trials.mostly()))
 	}

@@ -112,7 +112,8 @@ type Comparison struct {
 // Trials counts what became of the plan.
 type Trials struct {
 	Planned  int            `json:"planned"`
-	Recorded int            `json:"recorded"`
+	Made     int            `json:"made"`     // of the planned ones, those that were made, however often
+	Recorded int            `json:"recorded"` // repeats included
 	Excluded int            `json:"excluded"`
 	Lost     int            `json:"lost"` // slots of the plan of which no trial counts
 	Why      map[string]int `json:"why,omitempty"`
