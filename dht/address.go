@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"supernode/dht/wire"
@@ -117,3 +118,31 @@ func newReach(own []netip.Addr, allowPrivate bool) reach {
 func (r reach) allows(a netip.AddrPort) bool {
 	return a.Port() != 0 && r&(1<<realmOf(a.Addr())) != 0
 }
+
+// Who is behind an address, by what one of its kind costs. A source is an IPv4 address or an IPv6 /64, which is what one
+// host or household has to itself; a subnet is an IPv4 /24 or an IPv6 /48, which is what one customer of a hoster or a
+// provider may have; a net is an IPv4 /16 or an IPv6 /32, which a provider is given.
+
+// sourceIn is the number of the source that a compact address of the family, or what begins with one, belongs to: the IPv4
+// address, or the first half of the IPv6 address. No number stands for two, since the first bits of a global IPv6
+// address are not zero; those of the IPv6 loopback address are, and it stands for nobody.
+func sourceIn(f family, record []byte) uint64 {
+	if f == v4 {
+		return uint64(binary.BigEndian.Uint32(record))
+	}
+	return binary.BigEndian.Uint64(record)
+}
+
+// sourceOf is the number of the source that an address belongs to.
+func sourceOf(ip netip.Addr) uint64 {
+	if ip.Is4() {
+		a := ip.As4()
+		return sourceIn(v4, a[:])
+	}
+	a := ip.As16()
+	return sourceIn(v6, a[:])
+}
+
+// subnetOf and netOf are the numbers, within the family, of the subnet and the net that a compact address belongs to.
+func subnetOf(f family, addr []byte) uint64 { return sourceIn(f, addr) >> [families]int{8, 16}[f] }
+func netOf(f family, addr []byte) uint64    { return sourceIn(f, addr) >> [families]int{16, 32}[f] }

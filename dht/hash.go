@@ -32,3 +32,6 @@ func (k *hashKey) hash20(id *[20]byte) uint64 {
 
 // hash64 hashes one word.
 func (k *hashKey) hash64(x uint64) uint64 { return mix(mix(x^k[0], k[1])^k[2], k[3]) }
+
+// powerOfTwo is the least one that is not below n, which is positive: the length of a table that a masked hash indexes.
+func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }

@@ -78,6 +78,16 @@ func (p *probe) set(number uint32) {
 	p.seg.slots[p.slot] = uint64(p.hash)<<32 | uint64(number+1)
 }
 
+// entry is the probe that has just returned number under hash, where it must be.
+func (x *index) entry(hash, number uint32) probe {
+	p := x.probe(hash)
+	for {
+		if n, ok := p.next(); n == number || !ok {
+			return p
+		}
+	}
+}
+
 // remove deletes the entry that next has just returned. The probe is of no further use.
 func (p *probe) remove() {
 	s := p.seg

@@ -215,13 +215,8 @@ func (s *itemStore) add(target *wire.ID, source uint64) (uint32, bool) {
 
 func (s *itemStore) remove(i uint32) {
 	t := s.slot(i)
-	probe := s.index.probe(s.hash(&t.target))
-	for j, ok := probe.next(); ok; j, ok = probe.next() {
-		if j == i {
-			probe.remove()
-			break
-		}
-	}
+	entry := s.index.entry(s.hash(&t.target), i)
+	entry.remove()
 	s.chains.release(t.first)
 	s.held().remove(t.source)
 	*t = itemSlot{first: s.free}

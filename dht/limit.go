@@ -1,7 +1,6 @@
 package dht
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"net/netip"
 	"time"
@@ -58,26 +57,20 @@ func (l *limiter) pass(now Instant, src netip.Addr) bool {
 	if src.IsLoopback() {
 		return true
 	}
-	clock := l.clock(now)
-	if src.Is4() {
-		a := src.As4()
-		own := l.slot(uint64(binary.BigEndian.Uint32(a[:])))
-		used := l.used(*own, clock)
-		if used+network6 > l.burst {
-			return false
-		}
-		*own = clock + used + network6
-		return true
-	}
-	a := src.As16()
-	subnet := binary.BigEndian.Uint64(a[:8])
-	// No number stands for two sources: the first bits of a unicast address are not all zero.
-	own, network := l.slot(subnet), l.slot(subnet>>16)
-	used, usedNetwork := l.used(*own, clock), l.used(*network, clock)
-	if used+network6 > l.burst || usedNetwork+1 > l.burst {
+	clock, source := l.clock(now), sourceOf(src)
+	own := l.slot(source)
+	used := l.used(*own, clock)
+	if used+network6 > l.burst {
 		return false
 	}
-	*network = clock + usedNetwork + 1
+	if src.Is6() {
+		network := l.slot(networkOf(source))
+		usedNetwork := l.used(*network, clock)
+		if usedNetwork+1 > l.burst {
+			return false
+		}
+		*network = clock + usedNetwork + 1
+	}
 	*own = clock + used + network6
 	return true
 }

@@ -63,7 +63,7 @@ func (it *Item) check(target *wire.ID) error {
 	if it.Target() != *target {
 		return errors.New("the item does not belong at the search's Target")
 	}
-	if it.Key != nil && !ed25519.Verify(it.Key, appendSigned(nil, it.Salt, it.Seq, it.Value), it.Sig) {
+	if it.Key != nil && !VerifyItem(it.Key, it.Salt, it.Seq, it.Value, it.Sig) {
 		return errors.New("signature is not the key's over salt, seq and value")
 	}
 	return nil

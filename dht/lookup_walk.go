@@ -106,11 +106,8 @@ func (w *walk) insert(c candidate) {
 	w.candidates = slices.Insert(w.candidates, at, c)
 }
 
-var subnetSize = [families]int{3, 6} // bytes of an address
-
 func (w *walk) sameSubnet(a, b *candidate) bool {
-	size := subnetSize[w.family]
-	return string(a.addr[:size]) == string(b.addr[:size])
+	return subnetOf(w.family, a.addr[:]) == subnetOf(w.family, b.addr[:])
 }
 
 // compare says which of two ids is nearer to the target: the first, if it is negative.

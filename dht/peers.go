@@ -191,12 +191,7 @@ func (p *peerStore) addSwarm(infohash *wire.ID) (uint32, bool) {
 
 // entry is the index entry of swarm i, as a probe that has just returned it.
 func (p *peerStore) entry(i uint32) probe {
-	probe := p.index.probe(p.hash(&p.swarm(i).infohash))
-	for {
-		if j, ok := probe.next(); j == i || !ok {
-			return probe
-		}
-	}
+	return p.index.entry(p.hash(&p.swarm(i).infohash), i)
 }
 
 // removeSwarm forgets a swarm without peers. The last swarm takes its number.

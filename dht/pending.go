@@ -55,10 +55,7 @@ type sent struct {
 // init bounds the queries for tables of so many nodes each: enough to ping two full ones twice a period, with as
 // much to spare for strangers. For a million nodes that is 16,384, or 3,000 queries a second.
 func (p *pending) init(maxNodes int) {
-	limit := minPending
-	for limit < maxNodes/64 {
-		limit *= 2
-	}
+	limit := powerOfTwo(max(minPending, maxNodes/64))
 	p.slots = make([]query, 2*limit)
 	p.order = make([]sent, limit)
 }

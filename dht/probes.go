@@ -103,11 +103,7 @@ func (p *probes) init(maxNodes int, key hashKey, now Instant) {
 	queue := min(max(maxNodes, minProbeQueue), maxProbeQueue)
 	p.verify.init(queue)
 	p.check.init(queue)
-	remembered := minRemembered
-	for remembered < min(maxNodes, maxRemembered) {
-		remembered *= 2
-	}
-	p.recent = make([]uint64, remembered)
+	p.recent = make([]uint64, powerOfTwo(min(max(maxNodes, minRemembered), maxRemembered)))
 	p.key = key
 	p.verifyPace = newPace(verifyRate, verifyBurst, now)
 	checkRate := max(minCheckRate, 3*float64(maxNodes)/time.Duration(checkPeriod).Seconds())

@@ -1,10 +1,5 @@
 package dht
 
-import (
-	"encoding/binary"
-	"net/netip"
-)
-
 const (
 	// sourceShare bounds what one source may hold of a store: a 256th of the places that are still free. The
 	// bound falls as the store fills, so that however many places it has, N greedy sources never take more of them
@@ -13,14 +8,13 @@ const (
 	sourceShare    = 256
 	networkSources = 16
 
-	// sourceFloor is what a source may always hold of a store that is not tiny. A host announces a torrent at eight of millions of nodes, and
-	// even the hundreds behind one NAT leave a handful of entries with any of them.
+	// sourceFloor is what a source may always hold of a store that is not tiny. A host announces a torrent at eight of
+	// millions of nodes, and even the hundreds behind one NAT leave a handful of entries with any of them.
 	sourceFloor = 64
 )
 
-// shares counts the entries that each source has in a store, and each network. A source is an IPv4 address or an IPv6
-// /64, which is what one host or household has to itself; a network is an IPv4 /24 or an IPv6 /48, which is what
-// one customer of a hoster or a provider may have.
+// shares counts the entries that each source has in a store, and each network, which here is a source's subnet: an IPv4
+// /24 or an IPv6 /48.
 //
 // The counts lie in two rows of fixed length under two hashes of the source, and the smaller of its two is taken
 // for its count (a count-min sketch): it is never too small, and too large only for a source that meets others in
@@ -36,37 +30,14 @@ type shares struct {
 // newShares makes rows in whose counts 32 entries meet on average in a store full of limit entries, each counted for
 // its source and its network.
 func newShares(limit, floor int, key *hashKey) shares {
-	n := uint32(256)
-	for int(n) < limit/16 {
-		n *= 2
-	}
-	return shares{key: key, mask: n - 1, rows: [2][]uint32{make([]uint32, n), make([]uint32, n)}, floor: floor}
+	n := powerOfTwo(max(256, limit/16))
+	return shares{key: key, mask: uint32(n - 1), rows: [2][]uint32{make([]uint32, n), make([]uint32, n)}, floor: floor}
 }
 
 func (s *shares) bytes() int { return 2 * 4 * int(s.mask+1) }
 
-// sourceIn is the number of the source that a record or compact address of the family belongs to: an IPv4 address, or
-// the first half of an IPv6 address. No number stands for two, since the first bits of a global IPv6 address are not
-// zero; those of the IPv6 loopback address are, and it stands for nobody.
-func sourceIn(f family, record []byte) uint64 {
-	if f == v4 {
-		return uint64(binary.BigEndian.Uint32(record))
-	}
-	return binary.BigEndian.Uint64(record)
-}
-
 // nobody is the source of what has none.
 const nobody = 0
-
-// sourceOf is the number of the source that an address belongs to.
-func sourceOf(ip netip.Addr) uint64 {
-	if ip.Is4() {
-		a := ip.As4()
-		return sourceIn(v4, a[:])
-	}
-	a := ip.As16()
-	return sourceIn(v6, a[:])
-}
 
 // networkOf is the number of the network of a source. It is no source's, nor another network's: those of IPv6 take 48
 // bits of which the first four are 2 or 3, those of IPv4 take 41.

@@ -1,9 +1,6 @@
 package dht
 
 import (
-	"encoding/binary"
-	"math/bits"
-
 	"supernode/dht/wire"
 )
 
@@ -41,24 +38,6 @@ func newSubnets(limit int, key hashKey) subnets {
 		nearLimit: subnetNodes, farLimit: uint32(max(netNodes, limit/netShare)),
 		key: key,
 	}
-}
-
-// powerOfTwo is the least one that is not below n, which is positive.
-func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
-
-// subnetOf and netOf are the parts of a compact address by which nodes are counted.
-func subnetOf(f family, addr []byte) uint64 {
-	if f == v4 {
-		return uint64(binary.BigEndian.Uint32(addr) >> 8)
-	}
-	return binary.BigEndian.Uint64(addr) >> 16
-}
-
-func netOf(f family, addr []byte) uint64 {
-	if f == v4 {
-		return uint64(binary.BigEndian.Uint16(addr))
-	}
-	return uint64(binary.BigEndian.Uint32(addr))
 }
 
 // counters are those of a compact address, nil for one that is not counted.

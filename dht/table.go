@@ -145,13 +145,8 @@ func (t *table) nextFilled(from uint32) uint32 {
 	return word*64 + uint32(bits.TrailingZeros64(t.filled[word]))
 }
 
-// host identifies who answers for a node's behaviour: an IPv4 address or an IPv6 /64.
-func (t *table) host(addr []byte) uint64 {
-	if t.family == v4 {
-		return uint64(binary.BigEndian.Uint32(addr))
-	}
-	return binary.BigEndian.Uint64(addr)
-}
+// host identifies who answers for a node's behaviour: its source.
+func (t *table) host(addr []byte) uint64 { return sourceIn(t.family, addr) }
 
 // find looks for the node at compact address addr. When there is none it still says how many nodes the
 // address's host has, and where the one of them is that deserves its place least.
@@ -273,13 +268,8 @@ func (t *table) forget(addr []byte) {
 // remove deletes the node at s. Slots of its bucket are not valid afterwards.
 func (t *table) remove(s slot) {
 	bucket := t.bucketOf(t.blob(s))
-	p := t.hosts.probe(uint32(t.key.hash64(t.host(t.blob(s)[20:]))))
-	for b, ok := p.next(); ok; b, ok = p.next() {
-		if b == bucket {
-			p.remove()
-			break
-		}
-	}
+	entry := t.hosts.entry(uint32(t.key.hash64(t.host(t.blob(s)[20:]))), bucket)
+	entry.remove()
 	t.subnets.remove(t.family, t.blob(s)[20:])
 	// The last node of the bucket's first block fills the hole.
 	head := t.heads[bucket] - 1
