@@ -5,8 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"supernode/dht/wire"
+	"supernode/internal/transcript"
 )
 
 var update = flag.Bool("update", false, "write what the node does into the scripts")
@@ -34,34 +33,15 @@ var update = flag.Bool("update", false, "write what the node does into the scrip
 //
 // With -update the scripts are written anew: look at the difference before believing it.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			require.NoError(t, err)
-			s := script{t: t}
-			for i, line := range strings.Split(strings.TrimSuffix(string(want), "\n"), "\n") {
-				if strings.HasPrefix(line, " ") {
-					continue
-				}
-				s.out.WriteString(line + "\n")
-				if line != "" && line[0] != '#' {
-					require.NoError(t, s.run(line), "%s:%d", file, i+1)
-				}
-			}
-			if *update {
-				require.NoError(t, os.WriteFile(file, s.out.Bytes(), 0o644))
-			}
-			require.Equal(t, string(want), s.out.String())
-		})
-	}
+	transcript.Scripts(t, *update, func(t *testing.T, out *bytes.Buffer) func(string) error {
+		s := script{t: t, out: out}
+		return s.run
+	})
 }
 
 type script struct {
 	t        *testing.T
-	out      bytes.Buffer
+	out      *bytes.Buffer
 	node     *Node
 	now      Instant
 	notation notation
@@ -124,7 +104,7 @@ func (s *script) run(line string) error {
 	return nil
 }
 
-func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, "  "+format+"\n", args...) }
+func (s *script) say(format string, args ...any) { fmt.Fprintf(s.out, "  "+format+"\n", args...) }
 
 func (s *script) create(options []string) error {
 	c := Config{}

@@ -4,36 +4,20 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"supernode/internal/transcript"
 )
 
 var update = flag.Bool("update", false, "write what the command says now into testdata")
 
 // TestCommandLine runs the command lines in testdata/*.txt, those that begin with "$ ", and compares all that they
 // print and exit with.
-func TestCommandLine(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
-	require.NotEmpty(t, scripts)
-	for _, path := range scripts {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			want, err := os.ReadFile(path)
-			require.NoError(t, err)
-			have := replay(t, string(want))
-			if *update {
-				require.NoError(t, os.WriteFile(path, []byte(have), 0o644))
-				return
-			}
-			require.Equal(t, string(want), have)
-		})
-	}
-}
+func TestCommandLine(t *testing.T) { transcript.Files(t, *update, replay) }
 
 // replay runs the commands of a script and returns it with what they say now.
 func replay(t *testing.T, script string) string {

@@ -5,15 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"supernode/internal/transcript"
 )
 
 var update = flag.Bool("update", false, "write what the network does into the scripts")
@@ -35,41 +33,22 @@ var update = flag.Bool("update", false, "write what the network does into the sc
 //
 // With -update the scripts are written anew: look at the difference before believing it.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			require.NoError(t, err)
-			s := script{t: t}
-			for i, line := range strings.Split(strings.TrimSuffix(string(want), "\n"), "\n") {
-				if strings.HasPrefix(line, " ") {
-					continue
-				}
-				s.out.WriteString(line + "\n")
-				if line != "" && line[0] != '#' {
-					require.NoError(t, s.run(strings.Fields(line)), "%s:%d", file, i+1)
-				}
-			}
-			if *update {
-				require.NoError(t, os.WriteFile(file, s.out.Bytes(), 0o644))
-			}
-			require.Equal(t, string(want), s.out.String())
-		})
-	}
+	transcript.Scripts(t, *update, func(t *testing.T, out *bytes.Buffer) func(string) error {
+		s := script{t: t, out: out}
+		return func(command string) error { return s.run(strings.Fields(command)) }
+	})
 }
 
 type script struct {
 	t               *testing.T
-	out             bytes.Buffer
+	out             *bytes.Buffer
 	net             *Network
 	hosts           map[string]*Host
 	names           map[netip.AddrPort]string
 	sent, delivered int // when traffic was shown
 }
 
-func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, "  "+format+"\n", args...) }
+func (s *script) say(format string, args ...any) { fmt.Fprintf(s.out, "  "+format+"\n", args...) }
 
 func (s *script) run(words []string) error {
 	command, args := words[0], words[1:]
