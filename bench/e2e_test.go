@@ -18,6 +18,7 @@ import (
 	"supernode/bench/plan"
 	"supernode/bench/record"
 	"supernode/bench/report"
+	"supernode/internal/apart"
 )
 
 // short is a run of "bench conntrack" as short as they get, on a machine that is busy with other tests.
@@ -33,7 +34,7 @@ func shorter(out string, more ...string) []string {
 // A killed bench cannot take its lab down, but nothing goes on in there, and the next bench lab clean removes it. This
 // test is not parallel: any other bench would remove it, too.
 func TestKilled(t *testing.T) {
-	rooted(t)
+	apart.NeedRoot(t)
 	r := begin(t, home(t), nil, shorter(filepath.Join(t.TempDir(), "out"))...)
 	r.await("block 1")
 	var children []int
@@ -68,7 +69,7 @@ func TestKilled(t *testing.T) {
 
 // TestLab is not parallel for the same reason.
 func TestLab(t *testing.T) {
-	rooted(t)
+	apart.NeedRoot(t)
 	r := begin(t, home(t), nil, "lab", "up")
 	require.Zero(t, r.end(), r.told.String())
 	require.Len(t, r.namespaces(), 2, "it stays")
@@ -83,7 +84,7 @@ func TestLab(t *testing.T) {
 
 func TestConntrack(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	out := filepath.Join(t.TempDir(), "out")
 	r := begin(t, home(t), nil, short(out)...)
 	require.Zero(t, r.end(), r.told.String())
@@ -163,7 +164,7 @@ func asNobody(cmd *exec.Cmd) {
 
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	for _, c := range []struct {
 		when string
 		what syscall.Signal
@@ -201,7 +202,7 @@ func TestInterrupted(t *testing.T) {
 // nohup has its reasons. And a reader of the progress that goes away, as head does, does not stop the run.
 func TestUnattended(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	out := filepath.Join(t.TempDir(), "out")
 	r := begin(t, home(t), func(cmd *exec.Cmd) {
 		cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
@@ -219,7 +220,7 @@ func TestUnattended(t *testing.T) {
 // Whoever dies or hangs in the middle of a run is named.
 func TestProgramsFail(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	for _, c := range []struct {
 		name, when, program string
 		what                syscall.Signal
@@ -249,7 +250,7 @@ func TestProgramsFail(t *testing.T) {
 // A server that cannot be measured is one line, and no records.
 func TestBrokenServers(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	dir := home(t)
 	wrapper := filepath.Join(dir, "wrapper")
 	require.NoError(t, os.WriteFile(wrapper, fmt.Appendf(nil,
@@ -279,7 +280,7 @@ func TestBrokenServers(t *testing.T) {
 // Any DHT server can be measured.
 func TestOtherServer(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	dir, out := home(t), filepath.Join(t.TempDir(), "out")
 	require.NoError(t, os.Remove(filepath.Join(dir, "supernode")), "it is not needed")
 	r := begin(t, dir, nil, short(out, "--arms", "on", "--server-cmd", dir+"/anacrolix-server {addr}")...)
@@ -297,7 +298,7 @@ func TestOtherServer(t *testing.T) {
 
 func TestPeers(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	out := filepath.Join(t.TempDir(), "out")
 	r := begin(t, home(t), nil, "peers", "--blocks", "2", "--flows", "1000", "--out", out)
 	require.Zero(t, r.end(), r.told.String())
@@ -334,7 +335,7 @@ func TestPeers(t *testing.T) {
 
 func TestPeersInterrupted(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	out := filepath.Join(t.TempDir(), "out")
 	r := begin(t, home(t), nil, "peers", "--blocks", "9", "--flows", "1000", "--out", out)
 	r.await("starting anacrolix")

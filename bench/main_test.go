@@ -104,18 +104,6 @@ func prepare() (err error) {
 	return nil
 }
 
-// rooted skips a test that needs root. A CI machine must have it.
-func rooted(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root, and CI=true says that it is there")
-	}
-	t.Skip("needs root for namespaces, nftables and pinned kernel threads")
-}
-
 // home is a directory of a test's own, with the programs in it under names that tell its processes from others'.
 // Anybody may read it.
 func home(t *testing.T) string {

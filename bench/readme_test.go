@@ -6,21 +6,20 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+	"supernode/internal/apart"
 )
 
 // TestReadme runs the commands that the README gives for loading a node, as they stand there but for their duration,
 // where the port is free: in a network namespace with nothing but loopback.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	page, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	block := regexp.MustCompile("(?s)## Load a node\n\n```\n(.*?)```").FindSubmatch(page)
@@ -45,20 +44,11 @@ func TestReadme(t *testing.T) {
 func startApart(cmd *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: the thread is of no use elsewhere
-		started <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				return os.NewSyscallError("unshare", err)
-			}
-			lo, err := netlink.LinkByName("lo")
-			if err != nil {
-				return err
-			}
-			if err := netlink.LinkSetUp(lo); err != nil {
-				return err
-			}
-			return cmd.Start()
-		}()
+		if err := apart.Enter(); err != nil {
+			started <- err
+			return
+		}
+		started <- cmd.Start()
 	}()
 	return <-started
 }

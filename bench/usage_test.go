@@ -14,6 +14,7 @@ import (
 
 	"supernode/bench/plan"
 	"supernode/bench/record"
+	"supernode/internal/apart"
 )
 
 // A mistake on the command line is one line that names it, at once.
@@ -63,7 +64,7 @@ func TestUsage(t *testing.T) {
 
 func TestNeedsRoot(t *testing.T) {
 	t.Parallel()
-	rooted(t) // to become nobody
+	apart.NeedRoot(t) // to become nobody
 	dir := home(t)
 	for _, args := range []string{"conntrack", "peers", "lab up", "lab clean"} {
 		status, _, stderr := ended(t, dir, asNobody, strings.Fields(args)...)
@@ -74,7 +75,7 @@ func TestNeedsRoot(t *testing.T) {
 
 func TestProgramsAreMissing(t *testing.T) {
 	t.Parallel()
-	rooted(t)
+	apart.NeedRoot(t)
 	for program, command := range map[string]string{"supernode": "conntrack", "loadgen": "conntrack", "anacrolix-server": "peers", "null-server": "peers"} {
 		dir := home(t)
 		require.NoError(t, os.Remove(filepath.Join(dir, program)))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+	"supernode/internal/apart"
 )
 
 func TestStart(t *testing.T) {
@@ -128,7 +129,7 @@ func (d *dying) Err() error {
 
 // TestCancelledUpLeavesNothing interrupts Up before each of its steps.
 func TestCancelledUpLeavesNothing(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	start, err := ownStart()
 	require.NoError(t, err)
 	for n := 1; ; n++ {
@@ -150,7 +151,7 @@ func TestCancelledUpLeavesNothing(t *testing.T) {
 }
 
 func TestUpErrors(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	_, err := Up(context.Background(), Spec{})
 	require.ErrorContains(t, err, "is not an IPv4 prefix")
 
@@ -174,7 +175,7 @@ func TestUpErrors(t *testing.T) {
 }
 
 func TestKilledOwner(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	for _, c := range []struct {
 		name  string
 		clean func(t *testing.T, s said)
@@ -222,7 +223,7 @@ func TestKilledOwner(t *testing.T) {
 }
 
 func TestKeptLab(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	keeper := self(roleKeeper)
 	s := hear(t, keeper)
 	require.NoError(t, keeper.Wait())
@@ -248,7 +249,7 @@ func TestKeptLab(t *testing.T) {
 }
 
 func TestCleanTakesOnlyLabs(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	foreign := filepath.Join(netnsDir, "blue")
 	require.NoError(t, os.WriteFile(foreign, nil, 0o600))
 	defer os.Remove(foreign)
@@ -264,7 +265,7 @@ func TestCleanTakesOnlyLabs(t *testing.T) {
 
 // TestUnprivileged makes a lab as a user who is nobody on the host.
 func TestUnprivileged(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	cmd := self(roleUser)
 	Unprivileged(cmd)
 	const nobody = 65534

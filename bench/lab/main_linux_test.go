@@ -141,15 +141,3 @@ func hear(t *testing.T, cmd *exec.Cmd) said {
 	require.NoError(t, json.Unmarshal(line, &s))
 	return s
 }
-
-// needRoot skips a test that needs root. A CI machine must have it.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root, and CI=true says that it is there")
-	}
-	t.Skip("needs root for namespaces, nftables and pinned kernel threads")
-}

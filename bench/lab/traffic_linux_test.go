@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"supernode/bench/measure"
+	"supernode/internal/apart"
 )
 
 // patience bounds every wait for a datagram or a process; reaching it is a failure.
@@ -22,7 +23,7 @@ const patience = 10 * time.Second
 // up makes a lab that the test's end closes.
 func up(t *testing.T) *Lab {
 	t.Helper()
-	needRoot(t)
+	apart.NeedRoot(t)
 	l, err := Up(context.Background(), Default())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })

@@ -4,31 +4,23 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
 )
 
 // inNamespace runs f on a thread in a network namespace of its own, which goes with the thread. Programs that
 // f starts, and sockets that it opens, belong to the namespace.
 func inNamespace(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root for a network namespace")
-		}
-		t.Skip("needs root for a network namespace")
-	}
+	apart.NeedRoot(t)
 	t.Run("in a namespace", func(t *testing.T) { // a goroutine of its own
-		runtime.LockOSThread() // never unlocked, so that the thread is not used again
-		require.NoError(t, unix.Unshare(unix.CLONE_NEWNET))
-		lo, err := netlink.LinkByName("lo")
-		require.NoError(t, err)
-		require.NoError(t, netlink.LinkSetUp(lo))
+		require.NoError(t, apart.Enter())
 		f(t)
 	})
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
 )
 
 var mmsgBackend = backend{"mmsg", OpenMmsg}
@@ -56,7 +58,7 @@ func TestSendFrom(t *testing.T) {
 }
 
 func TestPortZeroIsDelivered(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	server := mmsgBackend.mustOpen(t, Options{}, "127.0.0.1:0")
 	raw, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 	require.NoError(t, err)
@@ -140,7 +142,7 @@ func TestSocketOptions(t *testing.T) {
 }
 
 func TestReceiveBufferOverLimit(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	const asked = 64 << 20 // above any default net.core.rmem_max
 	tr := mmsgBackend.mustOpen(t, Options{ReceiveBuffer: asked, SendBuffer: asked}, "127.0.0.1:0")
 	for _, option := range []int{unix.SO_RCVBUF, unix.SO_SNDBUF} {

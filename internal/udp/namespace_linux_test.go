@@ -3,8 +3,6 @@ package udp
 import (
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -13,29 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
 )
 
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root")
-}
-
-// inNamespace runs test as a subtest on a thread in a network namespace of its own, with lo up. The
-// thread is never unlocked, so it ends with the test, and the namespace with it and its sockets.
+// inNamespace runs test as a subtest in a network namespace of its own, which ends with it.
 func inNamespace(t *testing.T, name string, test func(t *testing.T)) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	t.Run(name, func(t *testing.T) {
-		runtime.LockOSThread()
-		require.NoError(t, unix.Unshare(unix.CLONE_NEWNET))
-		lo, err := netlink.LinkByName("lo")
-		require.NoError(t, err)
-		require.NoError(t, netlink.LinkSetUp(lo))
+		require.NoError(t, apart.Enter())
 		test(t)
 	})
 }
