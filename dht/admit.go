@@ -21,7 +21,7 @@ func (t *table) standing(s slot) int {
 	if secureOK(blob[:20], blob[20:]) {
 		standing = failingSecure
 	}
-	if meta, i := t.metaOf(s); meta.fails[i] == 0 {
+	if !t.isFailing(s) {
 		standing += sound - failing
 	}
 	return standing
@@ -93,7 +93,7 @@ func (t *table) holder(bucket uint32, id *wire.ID) (slot, bool) {
 			return s, true
 		}
 	}
-	return 0, false
+	return slot{}, false
 }
 
 // victim is the least worthy node of a bucket that yields to a new one at addr: of addr's subnet if near, of its network
@@ -107,12 +107,11 @@ func (t *table) victim(bucket uint32, addr []byte, leaving []slot, near, far, se
 			far && netOf(t.family, a) != netOf(t.family, addr) {
 			continue
 		}
-		standing := t.standing(s)
-		meta, i := t.metaOf(s)
-		if !yields(standing, secure) || ok && (standing > least || standing == least && int32(meta.seen[i]-oldest) >= 0) {
+		standing, seen := t.standing(s), t.seen(s)
+		if !yields(standing, secure) || ok && (standing > least || standing == least && int32(seen-oldest) >= 0) {
 			continue
 		}
-		at, ok, least, oldest = s, true, standing, meta.seen[i]
+		at, ok, least, oldest = s, true, standing, seen
 	}
 	return at, ok
 }

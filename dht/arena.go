@@ -2,126 +2,151 @@ package dht
 
 import "encoding/binary"
 
-// arena keeps many little arrays of fixed-size records in pages without a pointer in them, so that millions of
-// arrays are nothing to the garbage collector. An array belongs to a class, which says how many records it holds,
-// and is known by its number within the class.
+// arena keeps many little arrays in pages without a pointer in them, so that millions of arrays are nothing to the
+// garbage collector. An array belongs to a class, which says how many bytes it has, and is known by its place.
 //
-// The arrays of a class are always the first ones: when one is released the last of its class takes its place,
-// and whoever owns that one is told. So no memory is stranded, whatever comes and goes in whatever order: of all
-// the pages of a class only the last one is not full, and a page that empties serves any other class.
+// The arrays of a class lie side by side: when one is released the last of its class moves into its place, and whoever
+// owns that one is told. So no memory is stranded, whatever comes and goes in whatever order: of all the pages of a
+// class only the last one is not full, and a page that empties serves any other class.
 type arena struct {
-	record  int // bytes
 	pages   *pages
-	lists   int // bytes taken by the lists of pages
-	classes [len(classCapacity)]arenaClass
+	bits    uint // of a place that say where in its page it is
+	lists   int  // bytes taken by the lists of pages
+	classes []arenaClass
+	numbers []numbered // by page number
+	free    []uint32   // page numbers that are not in use
 }
 
 type arenaClass struct {
-	size  uint32 // bytes of an array, its owner included
-	per   uint32 // arrays in a page
-	count uint32 // arrays in use
-	pages []*page
+	size  int      // bytes of an array, its owner included: a multiple of arenaUnit
+	per   int      // arrays in a page
+	pages []uint32 // their numbers
+	last  int      // arrays in the last one
 }
 
-// classCapacity is how many records an array of each class holds. Steps of at most 3/2 keep the unused part
-// of a growing array under a third.
-var classCapacity = [...]int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}
+// numbered is a page that is in use, and whose arrays it holds.
+type numbered struct {
+	page  []byte
+	class uint8
+}
 
-// ownerSize is what stands in front of each array: the number of its owner.
-const ownerSize = 4
+// place says where an array is: the number of its page, and its offset there in units of arenaUnit. It is what an
+// owner keeps, so that its array is found in one step.
+type place uint32
 
-// newArena makes an arena for records of so many bytes. A page must hold at least one array of the largest class.
-func newArena(record int, p *pages) arena {
-	a := arena{record: record, pages: p}
-	for class, capacity := range classCapacity {
-		size := uint32(ownerSize + record*capacity)
-		a.classes[class] = arenaClass{size: size, per: pageBytes / size}
+const (
+	arenaUnit = 4
+	ownerSize = 4 // what stands in front of each array: the number of its owner
+)
+
+// newArena makes an arena with a class for each of the sizes, in bytes with the owner. A page must hold at least one array
+// of the largest.
+func newArena(sizes []int, p *pages) arena {
+	a := arena{pages: p, classes: make([]arenaClass, len(sizes))}
+	for p.size>>a.bits > arenaUnit {
+		a.bits++
+	}
+	for class, size := range sizes {
+		a.classes[class] = arenaClass{size: size, per: p.size / size}
 	}
 	return a
 }
 
-// classFor is the smallest class that holds n records.
-func classFor(n int) uint8 {
-	for class, capacity := range classCapacity {
-		if capacity >= n {
-			return uint8(class)
-		}
+// at is the memory from the array at p on, its owner in front, to the end of its page.
+func (a *arena) at(p place) []byte {
+	return a.numbers[p>>a.bits].page[p&(1<<a.bits-1)*arenaUnit:]
+}
+
+// array is the array at p, of that class: a view that is valid until an array of the class is released.
+func (a *arena) array(class uint8, p place) []byte {
+	size := a.classes[class].size
+	return a.at(p)[ownerSize:size:size]
+}
+
+// classOf is the class of the array at p.
+func (a *arena) classOf(p place) uint8 { return a.numbers[p>>a.bits].class }
+
+// setOwner changes whom release names when the array at p moves.
+func (a *arena) setOwner(p place, owner uint32) { binary.LittleEndian.PutUint32(a.at(p), owner) }
+
+// allocate returns the place of an array whose content is arbitrary.
+func (a *arena) allocate(class uint8, owner uint32) place {
+	c := &a.classes[class]
+	if len(c.pages) == 0 || c.last == c.per {
+		before := a.listBytes(c)
+		c.pages = append(c.pages, a.number(a.pages.take(), class))
+		c.last = 0
+		a.lists += a.listBytes(c) - before
 	}
-	panic("dht: no array is that large")
+	p := a.lastOf(c, c.last)
+	c.last++
+	a.setOwner(p, owner)
+	return p
 }
 
-// whole is array number i with its owner in front.
-func (a *arena) whole(class uint8, i uint32) []byte {
-	c := &a.classes[class]
-	start := i % c.per * c.size
-	return c.pages[i/c.per][start : start+c.size : start+c.size]
+// lastOf is the place of the i-th array in the last page of a class.
+func (a *arena) lastOf(c *arenaClass, i int) place {
+	return place(c.pages[len(c.pages)-1]<<a.bits) | place(i*c.size/arenaUnit)
 }
 
-// array is the memory of array number i: a view that is valid until an array of the class is released.
-func (a *arena) array(class uint8, i uint32) []byte { return a.whole(class, i)[ownerSize:] }
-
-// setOwner changes whom release names when array number i moves.
-func (a *arena) setOwner(class uint8, i, owner uint32) {
-	binary.LittleEndian.PutUint32(a.whole(class, i), owner)
-}
-
-// allocate returns the number of an array whose content is arbitrary.
-func (a *arena) allocate(class uint8, owner uint32) uint32 {
-	c := &a.classes[class]
-	i := c.count
-	if i%c.per == 0 {
-		before := cap(c.pages)
-		c.pages = append(c.pages, a.pages.take())
-		a.lists += 8 * (cap(c.pages) - before)
+// number gives a page a number.
+func (a *arena) number(page []byte, class uint8) uint32 {
+	if n := len(a.free) - 1; n >= 0 {
+		number := a.free[n]
+		a.free = a.free[:n]
+		a.numbers[number] = numbered{page, class}
+		return number
 	}
-	c.count++
-	a.setOwner(class, i, owner)
-	return i
+	a.numbers = append(a.numbers, numbered{page, class})
+	return uint32(len(a.numbers) - 1)
 }
 
-// release gives array number i back. If another array takes its place, and with it the number i, moved is true
-// and owner is whose it is.
-func (a *arena) release(class uint8, i uint32) (owner uint32, moved bool) {
-	c := &a.classes[class]
-	last := c.count - 1
-	if i != last {
-		hole := a.whole(class, i)
-		copy(hole, a.whole(class, last))
+// listBytes is what the lists take that an allocation in class c may make longer.
+func (a *arena) listBytes(c *arenaClass) int {
+	return 4*cap(c.pages) + 32*cap(a.numbers)
+}
+
+// release gives the array at p back. If another array takes its place, moved is true and owner is whose it is.
+func (a *arena) release(p place) (owner uint32, moved bool) {
+	c := &a.classes[a.classOf(p)]
+	c.last--
+	if last := a.lastOf(c, c.last); last != p {
+		hole := a.at(p)
+		copy(hole[:c.size], a.at(last))
 		owner, moved = binary.LittleEndian.Uint32(hole), true
 	}
-	c.count = last
-	if last%c.per == 0 {
+	if c.last == 0 {
 		n := len(c.pages) - 1
-		a.pages.give(c.pages[n])
-		c.pages[n] = nil
+		number := c.pages[n]
 		c.pages = c.pages[:n]
+		c.last = c.per
+		a.pages.give(a.numbers[number].page)
+		a.numbers[number] = numbered{}
+		before := cap(a.free)
+		a.free = append(a.free, number)
+		a.lists += 4 * (cap(a.free) - before)
 	}
 	return owner, moved
 }
 
-// pageBytes is large against most arrays and a size the allocator adds nothing to. sparePages bounds the empty
-// pages kept for the next use; beyond it they go to the garbage collector.
-const (
-	pageBytes  = 64 << 10
-	sparePages = 16
-)
-
-type page [pageBytes]byte
+// sparePages bounds the empty pages kept for the next use; beyond it they go to the garbage collector.
+const sparePages = 16
 
 // pages is where arenas get their memory from and leave what they no longer need to each other.
 type pages struct {
+	size  int // bytes of a page: large against most arrays, and a size the allocator adds nothing to
 	used  int // handed out
-	spare []*page
+	spare [][]byte
 }
 
 // bytes is what all pages take, used and spare.
-func (p *pages) bytes() int { return (p.used + len(p.spare)) * pageBytes }
+func (p *pages) bytes() int { return (p.used + len(p.spare)) * p.size }
 
-func (p *pages) take() *page {
+func (p *pages) take() []byte {
 	p.used++
 	n := len(p.spare) - 1
 	if n < 0 {
-		return new(page)
+		return make([]byte, p.size)
 	}
 	taken := p.spare[n]
 	p.spare[n] = nil
@@ -129,10 +154,10 @@ func (p *pages) take() *page {
 	return taken
 }
 
-func (p *pages) give(empty *page) {
+func (p *pages) give(empty []byte) {
 	p.used--
 	if p.spare == nil {
-		p.spare = make([]*page, 0, sparePages)
+		p.spare = make([][]byte, 0, sparePages)
 	}
 	if len(p.spare) < sparePages {
 		p.spare = append(p.spare, empty)

@@ -14,18 +14,18 @@ func TestArena(t *testing.T) {
 	type handle struct {
 		arena int
 		class uint8
-		i     uint32
+		at    place
 	}
 	type use struct {
 		handle
 		mark byte
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		var p pages
-		arenas := [2]arena{newArena(8, &p), newArena(20, &p)}
+		p := pages{size: 8 << 10}
+		arenas := [2]arena{newArena([]int{12, 64, 8188}, &p), newArena([]int{24, 100, 5000}, &p)}
 		inUse, next := map[uint32]*use{}, uint32(0) // by owner
-		perClass := map[handle]uint32{}             // arrays in use, with i zero
-		classes := rapid.SampledFrom([]uint8{0, 5, uint8(len(classCapacity) - 1)})
+		perClass := map[handle]int{}                // arrays in use, with at zero
+		classes := rapid.SampledFrom([]uint8{0, 1, 2})
 		t.Repeat(map[string]func(*rapid.T){
 			"allocate": func(t *rapid.T) {
 				h := handle{arena: rapid.IntRange(0, 1).Draw(t, "arena"), class: classes.Draw(t, "class")}
@@ -34,10 +34,10 @@ func TestArena(t *testing.T) {
 					owner := next
 					next++
 					u := &use{h, byte(owner * 7)}
-					u.i = arenas[h.arena].allocate(h.class, owner)
+					u.at = arenas[h.arena].allocate(h.class, owner)
 					inUse[owner] = u
-					array := arenas[h.arena].array(h.class, u.i)
-					if len(array) != arenas[h.arena].record*classCapacity[h.class] {
+					array := arenas[h.arena].array(h.class, u.at)
+					if ownerSize+len(array) != arenas[h.arena].classes[h.class].size {
 						t.Fatalf("array of %d bytes", len(array))
 					}
 					copy(array, bytes.Repeat([]byte{u.mark}, len(array)))
@@ -55,11 +55,11 @@ func TestArena(t *testing.T) {
 					}
 					delete(inUse, owner)
 					perClass[handle{u.arena, u.class, 0}]--
-					if other, moved := arenas[u.arena].release(u.class, u.i); moved {
+					if other, moved := arenas[u.arena].release(u.at); moved {
 						if inUse[other] == nil || inUse[other].arena != u.arena || inUse[other].class != u.class {
 							t.Fatalf("an array of %d moved, who has none", other)
 						}
-						inUse[other].i = u.i
+						inUse[other].at = u.at
 					}
 				}
 			},
@@ -67,13 +67,13 @@ func TestArena(t *testing.T) {
 				if u := inUse[next/2]; u != nil {
 					delete(inUse, next/2)
 					inUse[next] = u
-					arenas[u.arena].setOwner(u.class, u.i, next)
+					arenas[u.arena].setOwner(u.at, next)
 					next++
 				}
 			},
 			"": func(t *rapid.T) {
 				for owner, u := range inUse {
-					array := arenas[u.arena].array(u.class, u.i)
+					array := arenas[u.arena].array(u.class, u.at)
 					if !bytes.Equal(array, bytes.Repeat([]byte{u.mark}, len(array))) {
 						t.Fatalf("the array of %d was written to by another", owner)
 					}
@@ -81,7 +81,7 @@ func TestArena(t *testing.T) {
 				needed := 0
 				for h, n := range perClass {
 					per := arenas[h.arena].classes[h.class].per
-					needed += int((n + per - 1) / per)
+					needed += (n + per - 1) / per
 				}
 				if p.used != needed || len(p.spare) > sparePages {
 					t.Fatalf("%d pages in use and %d spare, %d needed", p.used, len(p.spare), needed)
@@ -93,27 +93,30 @@ func TestArena(t *testing.T) {
 
 // TestPagesAreReused moves all memory from one class to another.
 func TestPagesAreReused(t *testing.T) {
-	var p pages
-	a := newArena(8, &p)
+	p := pages{size: 8 << 10}
+	a := newArena([]int{12, 2044}, &p)
+	inUse := 0
 	fill := func(class uint8, pages int) {
-		for range pages * int(a.classes[class].per) {
+		for range pages * a.classes[class].per {
 			a.allocate(class, 0)
+			inUse++
 		}
 	}
 	drain := func(class uint8) {
-		for a.classes[class].count > 0 {
-			a.release(class, 0)
+		for ; inUse > 0; inUse-- {
+			a.release(place(a.classes[class].pages[0] << a.bits))
 		}
 	}
 	fill(0, 10)
 	drain(0)
 	require.Zero(t, p.used)
-	require.Equal(t, 10*pageBytes, p.bytes())
-	fill(uint8(len(classCapacity)-1), 10)
-	require.Equal(t, 10*pageBytes, p.bytes(), "the empty pages of one class serve another")
+	require.Equal(t, 10*p.size, p.bytes())
+	fill(1, 10)
+	require.Equal(t, 10*p.size, p.bytes(), "the empty pages of one class serve another")
+	drain(1)
 	fill(0, 100)
 	drain(0)
-	require.Equal(t, (10+sparePages)*pageBytes, p.bytes(), "what nobody needs goes back")
+	require.Equal(t, sparePages*p.size, p.bytes(), "what nobody needs goes back")
 }
 
 func TestClassFor(t *testing.T) {

@@ -1,7 +1,6 @@
 package dht
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 
@@ -15,96 +14,97 @@ type asker struct {
 	addr []byte // compact
 }
 
-// closest collects the K nodes nearest to a target, nearest first. A node that has left a query unanswered is not
-// among them until it answers again: BEP 5 has good nodes handed out, and whether this one still is takes seconds
-// to find out.
+// closest finds the K nodes nearest to a target and appends their blobs, nearest first. A node that has left a query
+// unanswered is not among them until it answers again: BEP 5 has good nodes handed out, and whether this one still is
+// takes seconds to find out.
 type closest struct {
-	target   *wire.ID
-	asker    asker
-	n        int
-	distance [K]uint64 // the top 64 bits of id XOR target
-	slot     [K]slot
+	target *wire.ID
+	asker  asker
+	high   uint64 // the top 64 bits of target
+	left   int    // how many more are wanted
 }
 
 // appendClosest appends the blobs of the K nodes nearest to target behind dst, nearest first, fewer if there are
 // fewer, without the asker and without failing nodes.
 func (t *table) appendClosest(dst []byte, target *wire.ID, asker asker) []byte {
-	c := closest{target: target, asker: asker}
-	t.collect(&c)
-	for _, s := range c.slot[:c.n] {
-		dst = append(dst, t.blob(s)...)
+	c := closest{target: target, asker: asker, high: binary.BigEndian.Uint64(target[:]), left: K}
+	own := t.bucketOf(target[:])
+	if dst = t.appendBucket(dst, &c, own); c.left == 0 { // as a rule
+		return dst
 	}
-	return dst
-}
-
-// collect walks the buckets in order of distance and stops behind the one that completes K.
-func (t *table) collect(c *closest) {
-	p := t.bucketOf(c.target[:])
-	word, top := p/64, p/64/64
+	word, top := own/64, own/64/64
 	for i := range uint32(len(t.filled2)) {
 		words := permute(t.filled2[top^i], word%64)
 		for ; words != 0; words &= words - 1 {
 			w := (top^i)*64 + word%64 ^ uint32(bits.TrailingZeros64(words))
-			buckets := permute(t.filled[w], p%64)
+			buckets := permute(t.filled[w], own%64)
 			for ; buckets != 0; buckets &= buckets - 1 {
-				t.collectBucket(c, w*64+p%64^uint32(bits.TrailingZeros64(buckets)))
-				if c.n == K {
-					return
+				bucket := w*64 + own%64 ^ uint32(bits.TrailingZeros64(buckets))
+				if bucket == own {
+					continue
+				}
+				if dst = t.appendBucket(dst, &c, bucket); c.left == 0 {
+					return dst
 				}
 			}
 		}
 	}
+	return dst
 }
 
-func (t *table) collectBucket(c *closest, bucket uint32) {
-	high := binary.BigEndian.Uint64(c.target[:])
-	asker := binary.BigEndian.Uint64(c.asker.id[:]) ^ high
-	for b := t.heads[bucket]; b != 0; {
-		meta := t.block(b - 1)
-		s := slot((b - 1) * blockNodes)
-		for end := s + slot(meta.n); s < end; s++ {
-			if meta.fails[s%blockNodes] != 0 {
-				continue
-			}
-			blob := t.blob(s)
-			d := binary.BigEndian.Uint64(blob) ^ high
-			if c.n == K && d > c.distance[K-1] || string(blob[20:]) == string(c.asker.addr) {
-				continue
-			}
-			if d == asker && string(blob[:20]) == string(c.asker.id[:]) {
-				continue
-			}
-			t.offer(c, d, s)
-		}
-		b = meta.next
+// appendBucket appends what is wanted of a bucket, group by group in order of their distance.
+func (t *table) appendBucket(dst []byte, c *closest, number uint32) []byte {
+	b := t.bucket(number)
+	if b == nil {
+		return dst
 	}
+	ends, own := b.ends(), t.groupOf(c.target[:])
+	for x := range uint(groups) {
+		if from, to := group(ends, own^x); from < to {
+			if dst = t.appendGroup(dst, c, b, from, to); c.left == 0 {
+				break
+			}
+		}
+	}
+	return dst
 }
 
-// offer puts the node at s, at distance d, in its place among the collected ones, from the far end.
-func (t *table) offer(c *closest, d uint64, s slot) {
-	i := c.n
-	if i == K {
-		if d == c.distance[K-1] && !t.nearer(c, s, c.slot[K-1]) {
-			return
+// appendGroup appends what is wanted of the nodes from from up to to, which are a group: the nearest one, again and again,
+// of as a rule one to three.
+func (t *table) appendGroup(dst []byte, c *closest, b bucket, from, to int) []byte {
+	size := t.record - seenSize
+	blob := func(i int) []byte { return b[bucketHeader+i*t.record:][:size] }
+	for rest := (uint64(1)<<to - 1<<from) &^ b.fails(); rest != 0 && c.left > 0; {
+		nearest := bits.TrailingZeros64(rest)
+		distance := binary.BigEndian.Uint64(blob(nearest)) ^ c.high
+		for others := rest & (rest - 1); others != 0; others &= others - 1 {
+			i := bits.TrailingZeros64(others)
+			d := binary.BigEndian.Uint64(blob(i)) ^ c.high
+			if d < distance || d == distance && c.nearer(blob(i), blob(nearest)) {
+				nearest, distance = i, d
+			}
 		}
-		i--
-	} else {
-		c.n++
+		rest &^= 1 << nearest
+		if n := blob(nearest); !c.isAsker(n) {
+			dst = append(dst, n...)
+			c.left--
+		}
 	}
-	for ; i > 0 && (d < c.distance[i-1] || d == c.distance[i-1] && t.nearer(c, s, c.slot[i-1])); i-- {
-		c.distance[i], c.slot[i] = c.distance[i-1], c.slot[i-1]
-	}
-	c.distance[i], c.slot[i] = d, s
+	return dst
+}
+
+func (c *closest) isAsker(blob []byte) bool {
+	return string(blob[20:]) == string(c.asker.addr) || string(blob[:20]) == string(c.asker.id[:])
 }
 
 // nearer compares what the top 64 bits could not tell apart, which takes ids placed on purpose.
-func (t *table) nearer(c *closest, a, b slot) bool {
-	var da, db wire.ID
-	for i := range da {
-		da[i] = t.blob(a)[i] ^ c.target[i]
-		db[i] = t.blob(b)[i] ^ c.target[i]
+func (c *closest) nearer(a, b []byte) bool {
+	for i, target := range c.target {
+		if x, y := a[i]^target, b[i]^target; x != y {
+			return x < y
+		}
 	}
-	return bytes.Compare(da[:], db[:]) < 0
+	return false
 }
 
 // permute moves bit i of w to bit i^x, for x below 64: reading the result from its lowest bit on visits the bits

@@ -74,10 +74,7 @@ func (n *Node) grow(now Instant, f family) (at target, id wire.ID, ok bool) {
 		g.place += golden
 		var place [8]byte
 		binary.BigEndian.PutUint64(place[:], g.place)
-		nodes := 0
-		for range t.inBucket(t.bucketOf(place[:])) {
-			nodes++
-		}
+		nodes := t.bucket(t.bucketOf(place[:])).len()
 		if thinnest < 0 || nodes < thinnest {
 			thinnest = nodes
 			copy(id[:], place[:])
@@ -88,7 +85,7 @@ func (n *Node) grow(now Instant, f family) (at target, id wire.ID, ok bool) {
 	if len(nearest) == 0 {
 		return target{}, wire.ID{}, false // all that are left are failing
 	}
-	return targetAt(f, nearest[20:t.blobSize]), id, true
+	return targetAt(f, nearest[20:nodeSize[f]]), id, true
 }
 
 // refresh looks up the own id, if it is time. It reports whether it does.

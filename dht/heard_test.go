@@ -67,7 +67,7 @@ func TestHeldIsBounded(t *testing.T) {
 		for i := range 2 * maxHeld {
 			at, found, _ := n.tables[v4].find(compact(addr4(i)))
 			require.True(t, found)
-			if meta, j := n.tables[v4].metaOf(at); meta.fails[j] > 0 {
+			if n.tables[v4].isFailing(at) {
 				count++
 			}
 		}

@@ -99,8 +99,8 @@ func (n *Node) begin(w *walk) {
 	nobody := asker{id: n.idFor(w.family)}
 	nodes := t.appendClosest(n.scratch.nodes6[:0], w.target, nobody)
 	for len(nodes) > 0 {
-		w.add(candidate{id: wire.ID(nodes), addr: targetAt(w.family, nodes[20:t.blobSize]).addr})
-		nodes = nodes[t.blobSize:]
+		w.add(candidate{id: wire.ID(nodes), addr: targetAt(w.family, nodes[20:nodeSize[t.family]]).addr})
+		nodes = nodes[nodeSize[t.family]:]
 	}
 	if !n.needsSeeds(w.family) {
 		return

@@ -67,15 +67,39 @@ type swarm struct {
 
 // peerList says where a swarm's sorted records of one family are: n of them at the front of an array.
 type peerList struct {
-	array uint32
+	array place
 	n     uint16
 	class uint8
 }
 
+// classCapacity is how many records a list's array of each class holds. Steps of at most 3/2 keep the unused part
+// of a growing array under a third.
+var classCapacity = [...]int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}
+
+// classFor is the smallest class that holds n records.
+func classFor(n int) uint8 {
+	for class, capacity := range classCapacity {
+		if capacity >= n {
+			return uint8(class)
+		}
+	}
+	panic("dht: no array is that large")
+}
+
+// peerPage is the size of a page of peer lists.
+const peerPage = 64 << 10
+
 func newPeerStore(limit int, key hashKey) *peerStore {
-	p := &peerStore{limit: limit, budget: storeBytes + peerBytes*limit, index: newIndex(), key: key}
+	p := &peerStore{
+		limit: limit, budget: storeBytes + peerBytes*limit,
+		index: newIndex(), key: key, pages: pages{size: peerPage},
+	}
 	for f := range p.arenas {
-		p.arenas[f] = newArena(peerSize[f], &p.pages)
+		var sizes [len(classCapacity)]int
+		for class, capacity := range classCapacity {
+			sizes[class] = ownerSize + peerSize[f]*capacity
+		}
+		p.arenas[f] = newArena(sizes[:], &p.pages)
 	}
 	p.shares = newShares(limit, sourceFloor, &p.key)
 	return p
@@ -92,7 +116,7 @@ const chunkBytes = chunkSwarms * int(unsafe.Sizeof(swarm{}))
 // free is for how many more peers there is room: as many as may be, or as the memory left is for, if the next one
 // should make the store take another page, chunk and segment first.
 func (p *peerStore) free() int {
-	left := p.budget - p.bytes() - pageBytes - chunkBytes - p.index.step()
+	left := p.budget - p.bytes() - peerPage - chunkBytes - p.index.step()
 	return max(0, min(p.limit-p.count, left/peerBytes))
 }
 
@@ -206,7 +230,7 @@ func (p *peerStore) removeSwarm(i uint32) {
 		*s = *p.swarm(last)
 		for f := range p.arenas {
 			if l := &s.lists[f]; l.n > 0 {
-				p.arenas[f].setOwner(l.class, l.array, i)
+				p.arenas[f].setOwner(l.array, i)
 			}
 		}
 	}

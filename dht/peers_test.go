@@ -273,15 +273,15 @@ func TestPeerMemoryIsReused(t *testing.T) {
 		}
 		stored(t, p)
 		largest = max(largest, p.pages.used)
-		require.LessOrEqual(t, p.pages.used*pageBytes, 20_000*24*3/2+2*len(classCapacity)*pageBytes)
-		require.LessOrEqual(t, p.pages.bytes(), (largest+sparePages)*pageBytes)
+		require.LessOrEqual(t, p.pages.used*peerPage, 20_000*24*3/2+2*len(classCapacity)*peerPage)
+		require.LessOrEqual(t, p.pages.bytes(), (largest+sparePages)*peerPage)
 		for end := now.Add(peerLifetime) + 2*sweepPeriod; now < end; now += Instant(time.Second) {
 			p.sweep(now)
 		}
 		require.Zero(t, p.count)
 		require.Zero(t, p.swarmCount)
 	}
-	require.LessOrEqual(t, p.pages.bytes(), sparePages*pageBytes)
+	require.LessOrEqual(t, p.pages.bytes(), sparePages*peerPage)
 	require.LessOrEqual(t, len(p.swarms), 1)
 }
 

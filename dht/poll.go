@@ -150,17 +150,14 @@ func (n *Node) dueInRound(f family) int { return max(n.tables[f].count, n.upkeep
 // nextCheck is the bucket whose turn it is, and how many nodes it has. The table must not be empty.
 func (n *Node) nextCheck(f family) (bucket uint32, nodes int) {
 	t := n.tables[f]
-	bucket = t.nextFilled(uint32(n.upkeep.hands[f].position))
-	for range t.inBucket(bucket) {
-		nodes++
-	}
-	return bucket, nodes
+	bucket = t.directory.next(uint32(n.upkeep.hands[f].position))
+	return bucket, t.bucket(bucket).len()
 }
 
 func (n *Node) checkBucket(now Instant, f family, bucket uint32) {
 	t := n.tables[f]
 	for s := range t.inBucket(bucket) {
-		if meta, i := t.metaOf(s); now.seconds()-meta.seen[i] >= freshSeconds {
+		if now.seconds()-t.seen(s) >= freshSeconds {
 			n.probes.check.push(targetAt(f, t.blob(s)[20:]))
 		}
 	}

@@ -138,15 +138,14 @@ func (s *Snapshot) appendNodes(dst []byte) (out []byte, more bool) {
 		if more = t.count > 0 && s.cursor < len(t.heads); !more {
 			break
 		}
-		bucket := t.nextFilled(uint32(s.cursor))
+		bucket := t.directory.next(uint32(s.cursor))
 		if more = int(bucket) >= s.cursor; !more {
 			break // round to the first again
 		}
 		for at := range t.inBucket(bucket) {
-			meta, i := t.metaOf(at)
-			age := int64(int32(clock - meta.seen[i])) // below zero if it answered since the start
+			age := int64(int32(clock - t.seen(at))) // below zero if it answered since the start
 			dst = append(dst, t.blob(at)...)
-			dst = appendFlagged(dst, newFlagged(age, meta.fails[i] > 0))
+			dst = appendFlagged(dst, newFlagged(age, t.isFailing(at)))
 			s.counts[kindNodes]++
 		}
 		s.cursor = int(bucket) + 1

@@ -52,9 +52,8 @@ func knownTo(t *table, now Instant) map[wire.ID]savedNode {
 	nodes := map[wire.ID]savedNode{}
 	for bucket := range t.heads {
 		for s := range t.inBucket(uint32(bucket)) {
-			meta, i := t.metaOf(s)
 			b := t.blob(s)
-			nodes[wire.ID(b)] = savedNode{wire.Addr(b[20:]), int64(int32(now.seconds() - meta.seen[i])), meta.fails[i] > 0}
+			nodes[wire.ID(b)] = savedNode{wire.Addr(b[20:]), int64(int32(now.seconds() - t.seen(s))), t.isFailing(s)}
 		}
 	}
 	return nodes

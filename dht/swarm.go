@@ -7,7 +7,7 @@ func (p *peerStore) records(f family, l *peerList) []byte {
 	if l.n == 0 {
 		return nil
 	}
-	return p.arenas[f].array(l.class, l.array)[:int(l.n)*peerSize[f]]
+	return p.arenas[f].at(l.array)[ownerSize:][:int(l.n)*peerSize[f]]
 }
 
 func (p *peerStore) record(f family, l *peerList, i int) []byte {
@@ -105,7 +105,7 @@ func (p *peerStore) resize(i uint32, f family, class uint8) {
 
 // release gives a list's array back, and tells the owner of the array that moved into its place.
 func (p *peerStore) release(f family, l *peerList) {
-	if owner, moved := p.arenas[f].release(l.class, l.array); moved {
+	if owner, moved := p.arenas[f].release(l.array); moved {
 		p.list(owner, f).array = l.array
 	}
 }

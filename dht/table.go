@@ -2,6 +2,7 @@ package dht
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/bits"
 
 	"supernode/dht/wire"
@@ -11,18 +12,14 @@ const (
 	// K is how many nodes a reply names (BEP 5).
 	K = 8
 
-	// blockNodes is the number of nodes stored side by side, so that answering a query reads memory in one run.
-	blockNodes = 8
-
-	// bucketMean is what a bucket of a full table holds on average, at most; half of it is the least. Fewer nodes a
-	// bucket waste more of its last block, more take longer to look through. A small table has minBuckets, with
-	// fewer in each.
-	bucketMean = 2 * blockNodes
+	// bucketMean is what a bucket of a full table holds on average, at most; half of it is the least. A small table has
+	// minBuckets, with fewer in each.
+	bucketMean = 16
 	minBuckets = 2 * 64 // a multiple of the bitmap's words
 
 	// bucketNodes bounds a bucket. Ids of honest nodes are uniform, so that only someone placing ids ever meets
 	// this bound.
-	bucketNodes = 48
+	bucketNodes = 48 // as many as the bits of a bucket's header
 
 	// bucketSubnet bounds the nodes of one /24 (IPv6: /48) in one bucket, hostNodes those of one host in the
 	// whole table. A host is an IPv4 address or an IPv6 /64. For bounds on subnets in the whole table see subnets.
@@ -30,11 +27,13 @@ const (
 	hostNodes4   = 1
 	hostNodes6   = 4
 
-	// maxFails is how many queries in a row a node may leave unanswered before it is dropped (BEP 5: "bad").
+	// maxFails is how many queries in a row a node may leave unanswered before it is dropped (BEP 5: "bad"): a bucket
+	// has one bit a node for the first.
 	maxFails = 2
 
-	chunkBlocks = 1024 // blocks allocated at a time, at most
-	firstBlocks = 16   // and at first: a small node is a small thing
+	// tablePage is the size of a page of buckets: small enough that the unfilled last pages of all sizes of buckets are
+	// little even in a small table.
+	tablePage = 8 << 10
 )
 
 // table is the routing table of one address family: verified nodes only, found by nearness to any target.
@@ -45,28 +44,22 @@ const (
 // then p^2, p^3 and so on. The closest nodes are therefore found by walking buckets in that order, skipping
 // empty ones with a bitmap, until K nodes are in hand: exactly the K closest, usually from one or two buckets.
 //
-// Nodes lie in blocks of eight, each block's ids and addresses ("blobs", as they go into a reply) side by
-// side. A bucket is a chain of blocks of which only the first may be partly filled.
+// How a bucket stores its nodes, bucket.go says.
 //
-// Memory for an IPv4 node in a full table: 26 bytes of blob and 6 of bookkeeping at a block fill of 70 to 80 %, its
-// place in the index of hosts, 12 to 23 bytes, and one byte of bucket heads and subnet counters. TestTableMemory
-// holds it to 64 bytes a node for the default of a million.
+// Memory for an IPv4 node in a full table: 26 bytes of blob and 4 of its last answer, in arrays of which a tenth is
+// header and room, its place in the index of hosts, 12 to 23 bytes, and one byte of bucket heads and subnet counters.
+// TestTableMemory holds it to 64 bytes a node for the default of a million.
 type table struct {
-	family   family
-	blobSize int
-	limit    int // of count
-	count    int
+	family family
+	record int // bytes of a node in a bucket
+	limit  int // of count
+	count  int
 
-	shift   uint     // id>>shift is the bucket, for the top 64 bits of an id
-	heads   []uint32 // by bucket: number of its first block, plus one; zero is an empty bucket
-	filled  []uint64 // bitmap: buckets that are not empty
-	filled2 []uint64 // bitmap: words of filled that are not zero
-
-	meta      [][]blockMeta // chunks
-	blobs     [][]byte      // chunks, the same blocks in each as in meta
-	blocks    uint32        // ever allocated
-	maxBlocks uint32        // that limit nodes can take: every bucket may have one block partly filled
-	free      uint32        // chain of freed blocks, plus one
+	shift uint     // id>>shift is the bucket, for the top 64 bits of an id
+	heads []uint32 // by bucket: place of its array, plus one; zero is an empty bucket
+	directory
+	pages pages
+	arena arena
 
 	hosts   index // host hash to bucket
 	key     hashKey
@@ -75,75 +68,65 @@ type table struct {
 	onlySecure bool // take in only nodes whose ids comply with BEP 42
 }
 
-// blockMeta is what a block knows about its nodes beside the blobs.
-type blockMeta struct {
-	seen  [blockNodes]uint32 // second of the last answer
-	fails [blockNodes]uint8  // queries unanswered since
-	next  uint32             // next block of the bucket, plus one
-	n     uint32             // nodes in the block
+// slot is where a node is stored: its bucket, and its position there.
+type slot struct {
+	bucket uint32
+	i      int
 }
-
-// slot is where a node is stored: block*blockNodes + position.
-type slot uint32
 
 func newTable(f family, limit int, key hashKey) *table {
 	prefix := bits.Len(uint(max(minBuckets, (limit+bucketMean-1)/bucketMean) - 1))
-	words := 1 << (prefix - 6)
-	return &table{
-		family: f, blobSize: nodeSize[f], limit: limit,
-		shift:   uint(64 - prefix),
-		heads:   make([]uint32, 1<<prefix),
-		filled:  make([]uint64, words),
-		filled2: make([]uint64, (words+63)/64),
-		hosts:   newIndex(),
-		key:     key,
-		subnets: newSubnets(limit, key),
-
-		maxBlocks: uint32(limit/blockNodes + 1<<prefix),
+	t := &table{
+		family: f, record: nodeSize[f] + seenSize, limit: limit,
+		shift:     uint(64 - prefix),
+		heads:     make([]uint32, 1<<prefix),
+		directory: newDirectory(1 << prefix),
+		pages:     pages{size: tablePage},
+		hosts:     newIndex(),
+		key:       key,
+		subnets:   newSubnets(limit, key),
 	}
+	t.arena = newArena(bucketSizes(t.record), &t.pages)
+	return t
 }
 
 func (t *table) bucketOf(id []byte) uint32 { return uint32(binary.BigEndian.Uint64(id) >> t.shift) }
 
-func (t *table) block(b uint32) *blockMeta { return &t.meta[b/chunkBlocks][b%chunkBlocks] }
+// groupOf is the group of its bucket that an id belongs to, which is always in order with the bucket.
+func (t *table) groupOf(id []byte) uint {
+	return uint(binary.BigEndian.Uint64(id)>>(t.shift-groupBits)) % groups
+}
+
+// bucket is a view of a bucket, valid until a node enters or leaves the table.
+func (t *table) bucket(number uint32) bucket {
+	head := t.heads[number]
+	if head == 0 {
+		return nil
+	}
+	return bucket(t.arena.at(place(head - 1)))
+}
+
+// at is the bucket and the record of the node at s: views into the table.
+func (t *table) at(s slot) (b bucket, record []byte) {
+	b = t.bucket(s.bucket)
+	from := bucketHeader + s.i*t.record
+	return b, b[from : from+t.record : from+t.record]
+}
 
 // blob is the compact node at s: a view into the table.
 func (t *table) blob(s slot) []byte {
-	chunk, i := uint32(s)/(chunkBlocks*blockNodes), int(uint32(s)%(chunkBlocks*blockNodes))*t.blobSize
-	return t.blobs[chunk][i : i+t.blobSize : i+t.blobSize]
+	_, record := t.at(s)
+	return record[:len(record)-seenSize]
 }
 
-func (t *table) metaOf(s slot) (*blockMeta, uint32) {
-	return t.block(uint32(s) / blockNodes), uint32(s) % blockNodes
+// seen is the second of the last answer of the node at s.
+func (t *table) seen(s slot) uint32 {
+	_, record := t.at(s)
+	return binary.LittleEndian.Uint32(record[len(record)-seenSize:])
 }
 
-// slots walks the nodes of a bucket, last block first filled, until yield returns false.
-func (t *table) slots(bucket uint32, yield func(slot) bool) {
-	for b := t.heads[bucket]; b != 0; b = t.block(b - 1).next {
-		for i := range t.block(b - 1).n {
-			if !yield(slot((b-1)*blockNodes + i)) {
-				return
-			}
-		}
-	}
-}
-
-// nextFilled is the first bucket that is not empty from bucket from on, going round. The table must not be empty.
-func (t *table) nextFilled(from uint32) uint32 {
-	word := from / 64
-	if w := t.filled[word] >> (from % 64); w != 0 {
-		return from + uint32(bits.TrailingZeros64(w))
-	}
-	word = (word + 1) % uint32(len(t.filled))
-	top := word / 64
-	words := t.filled2[top] >> (word % 64) << (word % 64)
-	for words == 0 {
-		top = (top + 1) % uint32(len(t.filled2))
-		words = t.filled2[top]
-	}
-	word = top*64 + uint32(bits.TrailingZeros64(words))
-	return word*64 + uint32(bits.TrailingZeros64(t.filled[word]))
-}
+// isFailing says whether the node at s has left a query unanswered since.
+func (t *table) isFailing(s slot) bool { return t.bucket(s.bucket).failing(s.i) }
 
 // host identifies who answers for a node's behaviour: its source.
 func (t *table) host(addr []byte) uint64 { return sourceIn(t.family, addr) }
@@ -188,8 +171,15 @@ func (t *table) has(addr []byte) bool {
 	return found
 }
 
-func (t *table) inBucket(bucket uint32) func(func(slot) bool) {
-	return func(yield func(slot) bool) { t.slots(bucket, yield) }
+// inBucket walks the nodes of a bucket.
+func (t *table) inBucket(number uint32) iter.Seq[slot] {
+	return func(yield func(slot) bool) {
+		for i := range t.bucket(number).len() {
+			if !yield(slot{number, i}) {
+				return
+			}
+		}
+	}
 }
 
 // answered records that the node with this id answered a query of ours from addr (compact). It reports whether
@@ -201,8 +191,9 @@ func (t *table) answered(id *wire.ID, addr []byte, now uint32) bool {
 			t.remove(at) // a node that changes its id is not one to rely on
 			return false
 		}
-		meta, i := t.metaOf(at)
-		meta.seen[i], meta.fails[i] = now, 0
+		b, record := t.at(at)
+		b.setFailing(at.i, false)
+		binary.LittleEndian.PutUint32(record[len(record)-seenSize:], now)
 		return true
 	}
 	if t.onlySecure && !secureOK(id[:], addr) {
@@ -218,28 +209,62 @@ var hostLimit = [families]int{hostNodes4, hostNodes6}
 
 // insert adds a node for which there is room.
 func (t *table) insert(id *wire.ID, addr []byte, now uint32) bool {
-	bucket := t.bucketOf(id[:])
-	if !t.hosts.insert(uint32(t.key.hash64(t.host(addr))), bucket) {
+	number := t.bucketOf(id[:])
+	if !t.hosts.insert(uint32(t.key.hash64(t.host(addr))), number) {
 		return false
 	}
-	head := t.heads[bucket]
-	if head == 0 || t.block(head-1).n == blockNodes {
-		fresh := t.allocate()
-		t.block(fresh).next = head
-		head = fresh + 1
-		t.heads[bucket] = head
-		t.filled[bucket/64] |= 1 << (bucket % 64)
-		t.filled2[bucket/64/64] |= 1 << (bucket / 64 % 64)
+	b := t.bucket(number)
+	n := b.len()
+	if class := t.classFor(n + 1); n == 0 || class > t.classOf(number) {
+		b = t.resize(number, class)
 	}
-	meta := t.block(head - 1)
-	i := meta.n
-	meta.n++
-	meta.seen[i], meta.fails[i] = now, 0
-	b := t.blob(slot((head-1)*blockNodes + i))
-	copy(b[copy(b, id[:]):], addr)
+	g := t.groupOf(id[:])
+	i, _ := group(b.ends(), g)
+	b.open(i, g, t.record)
+	record := b[bucketHeader+i*t.record:][:t.record]
+	seen := record[copy(record, id[:])+copy(record[len(id):], addr):]
+	binary.LittleEndian.PutUint32(seen, now)
 	t.subnets.add(t.family, addr)
 	t.count++
 	return true
+}
+
+// classFor is the smallest class of arrays that hold n nodes.
+func (t *table) classFor(n int) uint8 {
+	size := bucketHeader + n*t.record
+	for class := range t.arena.classes {
+		if t.arena.classes[class].size >= size {
+			return uint8(class)
+		}
+	}
+	panic("dht: no bucket is that large")
+}
+
+// classOf is the class of the array of a bucket that is not empty.
+func (t *table) classOf(number uint32) uint8 { return t.arena.classOf(place(t.heads[number] - 1)) }
+
+// resize moves a bucket to an array of another class, which must hold its nodes.
+func (t *table) resize(number uint32, class uint8) bucket {
+	to := t.arena.allocate(class, number)
+	b := bucket(t.arena.at(to))
+	if old := t.bucket(number); old == nil {
+		clear(b[ownerSize:bucketHeader])
+		t.directory.set(number)
+	} else {
+		copy(b[ownerSize:], old[ownerSize:bucketHeader+old.len()*t.record])
+		t.release(number)
+	}
+	t.heads[number] = uint32(to) + 1
+	return bucket(t.arena.at(to))
+}
+
+// release gives a bucket's array back, and tells the owner of the array that moved into its place.
+func (t *table) release(number uint32) {
+	at := t.heads[number]
+	if owner, moved := t.arena.release(place(at - 1)); moved {
+		t.heads[owner] = at
+	}
+	t.heads[number] = 0
 }
 
 // failed records that the node at compact address addr left a query unanswered. It reports whether the node is
@@ -249,12 +274,12 @@ func (t *table) failed(addr []byte) bool {
 	if !found {
 		return false
 	}
-	meta, i := t.metaOf(at)
-	meta.fails[i]++
-	if meta.fails[i] >= maxFails {
+	b, _ := t.at(at)
+	if b.failing(at.i) {
 		t.remove(at)
 		return false
 	}
+	b.setFailing(at.i, true)
 	return true
 }
 
@@ -267,52 +292,17 @@ func (t *table) forget(addr []byte) {
 
 // remove deletes the node at s. Slots of its bucket are not valid afterwards.
 func (t *table) remove(s slot) {
-	bucket := t.bucketOf(t.blob(s))
-	entry := t.hosts.entry(uint32(t.key.hash64(t.host(t.blob(s)[20:]))), bucket)
+	addr := t.blob(s)[20:]
+	entry := t.hosts.entry(uint32(t.key.hash64(t.host(addr))), s.bucket)
 	entry.remove()
-	t.subnets.remove(t.family, t.blob(s)[20:])
-	// The last node of the bucket's first block fills the hole.
-	head := t.heads[bucket] - 1
-	first := t.block(head)
-	last := slot(head*blockNodes + first.n - 1)
-	meta, i := t.metaOf(s)
-	lastMeta, j := t.metaOf(last)
-	meta.seen[i], meta.fails[i] = lastMeta.seen[j], lastMeta.fails[j]
-	copy(t.blob(s), t.blob(last))
-	first.n--
-	if first.n == 0 {
-		t.heads[bucket] = first.next
-		first.next = t.free
-		t.free = head + 1
-		if t.heads[bucket] == 0 {
-			t.filled[bucket/64] &^= 1 << (bucket % 64)
-			if t.filled[bucket/64] == 0 {
-				t.filled2[bucket/64/64] &^= 1 << (bucket / 64 % 64)
-			}
-		}
+	t.subnets.remove(t.family, addr)
+	b := t.bucket(s.bucket)
+	b.close(s.i, t.record)
+	if n := b.len(); n == 0 {
+		t.release(s.bucket)
+		t.directory.clear(s.bucket)
+	} else if class := t.classFor(n); class+1 < t.classOf(s.bucket) { // not at once: the next node may come soon
+		t.resize(s.bucket, class)
 	}
 	t.count--
-}
-
-// allocate returns the number of an empty block.
-func (t *table) allocate() uint32 {
-	if t.free != 0 {
-		b := t.free - 1
-		t.free = t.block(b).next
-		*t.block(b) = blockMeta{}
-		return b
-	}
-	switch size := min(t.blocks, chunkBlocks); {
-	case t.blocks%chunkBlocks == 0:
-		size = min(max(size, firstBlocks), t.maxBlocks-t.blocks)
-		t.meta = append(t.meta, make([]blockMeta, size))
-		t.blobs = append(t.blobs, make([]byte, int(size)*blockNodes*t.blobSize))
-	case t.blocks == uint32(len(t.meta[0])): // the first chunk is full, but not of full size
-		size = min(2*size, chunkBlocks, t.maxBlocks)
-		t.meta[0] = append(make([]blockMeta, 0, size), t.meta[0]...)[:size]
-		blobs := int(size) * blockNodes * t.blobSize
-		t.blobs[0] = append(make([]byte, 0, blobs), t.blobs[0]...)[:blobs]
-	}
-	t.blocks++
-	return t.blocks - 1
 }

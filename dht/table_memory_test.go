@@ -30,14 +30,11 @@ func fillTable(table *table, count int) {
 }
 
 // tableBytes is all the memory a table has allocated, without the allocator's rounding.
-func tableBytes(t *table) (total int) {
-	total = int(unsafe.Sizeof(*t)) + 4*cap(t.heads) + 8*cap(t.filled) + 8*cap(t.filled2) +
+func tableBytes(t *table) int {
+	return int(unsafe.Sizeof(*t)) + 4*cap(t.heads) + 8*cap(t.filled) + 8*cap(t.filled2) +
 		cap(t.subnets.near) + 4*cap(t.subnets.far) +
-		24*cap(t.meta) + 24*cap(t.blobs) + 4*cap(t.hosts.directory) + 8*cap(t.hosts.segments)
-	for i := range t.meta {
-		total += cap(t.meta[i])*int(unsafe.Sizeof(blockMeta{})) + cap(t.blobs[i])
-	}
-	return total + len(t.hosts.segments)*int(unsafe.Sizeof(segment{}))
+		t.pages.bytes() + t.arena.lists + 4*cap(t.hosts.directory) + 8*cap(t.hosts.segments) +
+		len(t.hosts.segments)*int(unsafe.Sizeof(segment{}))
 }
 
 // TestTableMemory holds full tables to their budget: 64 bytes a node for the default of a million IPv4 nodes, and what

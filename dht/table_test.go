@@ -2,6 +2,7 @@ package dht
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -196,31 +197,43 @@ func contents(t rapid.TB, table *table) map[string]modelNode {
 		}
 	}
 	nodes := map[string]modelNode{}
-	blocks := map[uint32]bool{}
-	for b, head := range table.heads {
-		bucket := uint32(b)
-		for block := head; block != 0; block = table.block(block - 1).next {
-			meta := table.block(block - 1)
-			must(!blocks[block], "block %d is in two chains", block)
-			blocks[block] = true
-			must(meta.n == blockNodes || block == head && meta.n > 0, "bucket %d: a block of %d nodes", bucket, meta.n)
-			for i := range meta.n {
-				blob := table.blob(slot((block-1)*blockNodes + i))
-				id, addr := wire.ID(blob[:20]), string(blob[20:])
-				must(bucket == table.bucketOf(id[:]), "node %x is in bucket %d", id, bucket)
-				nodes[addr] = modelNode{id, meta.seen[i], meta.fails[i]}
+	used := map[*byte]bool{}
+	for number, head := range table.heads {
+		b := table.bucket(uint32(number))
+		must((head != 0) == (b != nil) && (head == 0) == (b.len() == 0), "bucket %d: %d nodes", number, b.len())
+		must((head != 0) == (table.filled[number/64]>>(number%64)&1 == 1), "bitmap at bucket %d", number)
+		if head == 0 {
+			continue
+		}
+		must(!used[&b[0]], "bucket %d shares its array", number)
+		used[&b[0]] = true
+		must(binary.LittleEndian.Uint32(b) == uint32(number), "bucket %d has the array of %d", number, binary.LittleEndian.Uint32(b))
+		must(table.arena.classes[table.classOf(uint32(number))].size >= bucketHeader+b.len()*table.record, "bucket %d: %d nodes are too many", number, b.len())
+		must(b.fails()>>b.len() == 0, "bucket %d: somebody fails who is not there", number)
+		for g := range uint(groups) {
+			from, to := group(b.ends(), g)
+			must(from <= to && (g > 0 || from == 0), "bucket %d: group %d from %d to %d", number, g, from, to)
+			for i := from; i < to; i++ {
+				s := slot{uint32(number), i}
+				id, addr := wire.ID(table.blob(s)[:20]), string(table.blob(s)[20:])
+				must(uint32(number) == table.bucketOf(id[:]), "node %x is in bucket %d", id, number)
+				must(g == table.groupOf(id[:]), "node %x is in group %d of bucket %d", id, g, number)
+				n := modelNode{id: id, seen: table.seen(s)}
+				if table.isFailing(s) {
+					n.fails = 1
+				}
+				nodes[addr] = n
 			}
 		}
-		must((head != 0) == (table.filled[bucket/64]>>(bucket%64)&1 == 1), "bitmap at bucket %d", bucket)
 	}
+	arrays := 0
+	for _, c := range table.arena.classes {
+		arrays += max(len(c.pages)-1, 0)*c.per + min(len(c.pages), 1)*c.last
+	}
+	must(len(used) == arrays, "%d arrays for %d buckets", arrays, len(used))
 	for w, word := range table.filled {
 		must((word != 0) == (table.filled2[w/64]>>(w%64)&1 == 1), "upper bitmap at word %d", w)
 	}
-	for block := table.free; block != 0; block = table.block(block - 1).next {
-		must(!blocks[block], "block %d is free and in use", block)
-		blocks[block] = true
-	}
-	must(len(blocks) == int(table.blocks), "%d of %d blocks are lost", int(table.blocks)-len(blocks), table.blocks)
 	must(len(nodes) == table.count, "%d different addresses, count %d", len(nodes), table.count)
 	near, far := make([]uint8, len(table.subnets.near)), make([]uint32, len(table.subnets.far))
 	counted := subnets{near: near, far: far, key: table.subnets.key}
@@ -381,7 +394,7 @@ func tableAgainstModel(t *rapid.T, f family) {
 				for table.heads[filled] == 0 {
 					filled = (filled + 1) % len(table.heads)
 				}
-				require.EqualValues(t, filled, table.nextFilled(uint32(from)))
+				require.EqualValues(t, filled, table.directory.next(uint32(from)))
 			}
 		},
 	})
