@@ -6,26 +6,17 @@ import (
 )
 
 // A bucket's nodes lie in one array of an arena, in one run of memory: 512 bytes of it for the 15 IPv4 nodes of an average
-// bucket of a full table. In front of them stands how they are divided into groups: by the next groupBits of their ids
-// behind the bits that the bucket stands for. Groups lie in order; nodes in a group do not.
+// bucket of a full table.
 //
 //	bytes 0-3    owner, the bucket's number (see arena)
-//	bytes 4-9    48 bits: behind which node each of the eight groups ends, six bits each
-//	bytes 10-15  48 bits: which nodes have left a query unanswered
+//	byte  4      number of nodes
+//	byte  5      1: two of them may have ids that begin with the same 64 bits
+//	bytes 8-15   bit i: node i has left a query unanswered since it answered last
 //	then         a record for each node: its compact form ("blob"), as it goes into a reply, and the second of its last
 //	             answer, four bytes
-//
-// In XOR distance from a target whose next bits are x, all of group x comes before all of group x^1, then x^2 and so on.
-// So the nearest nodes are found without comparing distances, but for those few that share a group.
 const (
-	groupBits = 3
-	groups    = 1 << groupBits
-	endBits   = 6 // hold bucketNodes
-
 	bucketHeader = 16
 	seenSize     = 4
-
-	low48 = 1<<bucketNodes - 1
 )
 
 // bucket is a view of one bucket's array; nil for an empty bucket.
@@ -47,58 +38,42 @@ func bucketSizes(record int) (sizes []int) {
 	}
 }
 
-// ends holds the ends of all groups.
-func (b bucket) ends() uint64 { return binary.LittleEndian.Uint64(b[4:]) & low48 }
-
-func (b bucket) setEnds(ends uint64) {
-	binary.LittleEndian.PutUint64(b[4:], ends|binary.LittleEndian.Uint64(b[4:])&^uint64(low48))
-}
-
-// fails has a bit for each node.
-func (b bucket) fails() uint64 { return binary.LittleEndian.Uint64(b[8:]) >> 16 }
-
-func (b bucket) setFails(fails uint64) {
-	binary.LittleEndian.PutUint64(b[8:], fails<<16|binary.LittleEndian.Uint64(b[8:])&(1<<16-1))
-}
-
-// group is where group g of those that end at ends begins and ends.
-func group(ends uint64, g uint) (from, to int) {
-	return int(ends << endBits >> (g * endBits) & (1<<endBits - 1)), int(ends >> (g * endBits) & (1<<endBits - 1))
-}
-
-// oneEach is an end of one in all groups from g on.
-func oneEach(g uint) uint64 {
-	const all = 1 | 1<<endBits | 1<<(2*endBits) | 1<<(3*endBits) | 1<<(4*endBits) | 1<<(5*endBits) | 1<<(6*endBits) | 1<<(7*endBits)
-	return all >> (g * endBits) << (g * endBits)
-}
-
 // len is the number of nodes.
 func (b bucket) len() int {
 	if b == nil {
 		return 0
 	}
-	return int(b.ends() >> ((groups - 1) * endBits))
+	return int(b[4])
 }
 
-// open makes room for a record at position i, which is in group g. The array must be large enough.
-func (b bucket) open(i int, g uint, record int) {
+// fails has a bit for each node.
+func (b bucket) fails() uint64 { return binary.LittleEndian.Uint64(b[8:]) }
+
+func (b bucket) setFails(fails uint64) { binary.LittleEndian.PutUint64(b[8:], fails) }
+
+// twins says that the first 64 bits may not tell the ids apart, which takes ids placed on purpose.
+func (b bucket) twins() bool { return b[5] != 0 }
+
+// add appends a record, whose first bytes are an id, and notes if that has a twin. The array must be large enough.
+func (b bucket) add(record []byte) {
 	n := b.len()
-	copy(b[bucketHeader+(i+1)*record:], b[bucketHeader+i*record:bucketHeader+n*record])
-	b.setEnds(b.ends() + oneEach(g))
-	below := b.fails() & (1<<i - 1)
-	b.setFails((b.fails()-below)<<1 | below)
+	for i := range n {
+		if string(b[bucketHeader+i*len(record):][:8]) == string(record[:8]) {
+			b[5] = 1
+		}
+	}
+	copy(b[bucketHeader+n*len(record):], record)
+	b[4]++
+	b.setFailing(n, false)
 }
 
-// close removes the record at position i.
-func (b bucket) close(i, record int) {
-	g, ends := uint(0), b.ends()
-	for _, to := group(ends, g); to <= i; _, to = group(ends, g) {
-		g++
-	}
-	copy(b[bucketHeader+i*record:], b[bucketHeader+(i+1)*record:bucketHeader+b.len()*record])
-	b.setEnds(ends - oneEach(g))
-	below := b.fails() & (1<<i - 1)
-	b.setFails(b.fails()>>(i+1)<<i | below)
+// remove deletes record i. The last one takes its place.
+func (b bucket) remove(i, size int) {
+	last := b.len() - 1
+	copy(b[bucketHeader+i*size:][:size], b[bucketHeader+last*size:][:size])
+	b.setFailing(i, b.failing(last))
+	b.setFailing(last, false)
+	b[4]--
 }
 
 // failing says whether node i has left a query unanswered since it answered last.

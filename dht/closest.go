@@ -20,14 +20,21 @@ type asker struct {
 type closest struct {
 	target *wire.ID
 	asker  asker
-	high   uint64 // the top 64 bits of target
-	left   int    // how many more are wanted
+	left   int // how many more are wanted
+
+	// What is compared first, since it nearly always differs: the first bytes of the asker's id, and the last of its
+	// address.
+	idMark   uint64
+	addrMark uint32
 }
 
 // appendClosest appends the blobs of the K nodes nearest to target behind dst, nearest first, fewer if there are
 // fewer, without the asker and without failing nodes.
 func (t *table) appendClosest(dst []byte, target *wire.ID, asker asker) []byte {
-	c := closest{target: target, asker: asker, high: binary.BigEndian.Uint64(target[:]), left: K}
+	c := closest{target: target, asker: asker, left: K, idMark: binary.LittleEndian.Uint64(asker.id[:])}
+	if n := len(asker.addr); n >= 4 {
+		c.addrMark = binary.LittleEndian.Uint32(asker.addr[n-4:])
+	}
 	own := t.bucketOf(target[:])
 	if dst = t.appendBucket(dst, &c, own); c.left == 0 { // as a rule
 		return dst
@@ -52,59 +59,45 @@ func (t *table) appendClosest(dst []byte, target *wire.ID, asker asker) []byte {
 	return dst
 }
 
-// appendBucket appends what is wanted of a bucket, group by group in order of their distance.
+// appendBucket appends what is wanted of a bucket, nearest first.
 func (t *table) appendBucket(dst []byte, c *closest, number uint32) []byte {
 	b := t.bucket(number)
 	if b == nil {
 		return dst
 	}
-	ends, own := b.ends(), t.groupOf(c.target[:])
-	for x := range uint(groups) {
-		if from, to := group(ends, own^x); from < to {
-			if dst = t.appendGroup(dst, c, b, from, to); c.left == 0 {
-				break
-			}
+	without := b.fails()
+	for {
+		best := t.nearest(b, c, without)
+		out, n, asker := t.appendBest(dst, c, b, &best)
+		if asker < 0 {
+			c.left -= n
+			return out
 		}
+		without |= 1 << asker
 	}
-	return dst
 }
 
-// appendGroup appends what is wanted of the nodes from from up to to, which are a group: the nearest one, again and again,
-// of as a rule one to three.
-func (t *table) appendGroup(dst []byte, c *closest, b bucket, from, to int) []byte {
+// appendBest appends the n best of a bucket, unless one of them is the asker: it then says which.
+func (t *table) appendBest(dst []byte, c *closest, b bucket, best *ranks) (out []byte, n, asker int) {
 	size := t.record - seenSize
-	blob := func(i int) []byte { return b[bucketHeader+i*t.record:][:size] }
-	for rest := (uint64(1)<<to - 1<<from) &^ b.fails(); rest != 0 && c.left > 0; {
-		nearest := bits.TrailingZeros64(rest)
-		distance := binary.BigEndian.Uint64(blob(nearest)) ^ c.high
-		for others := rest & (rest - 1); others != 0; others &= others - 1 {
-			i := bits.TrailingZeros64(others)
-			d := binary.BigEndian.Uint64(blob(i)) ^ c.high
-			if d < distance || d == distance && c.nearer(blob(i), blob(nearest)) {
-				nearest, distance = i, d
-			}
+	for _, r := range best[:c.left] {
+		if r == none {
+			break
 		}
-		rest &^= 1 << nearest
-		if n := blob(nearest); !c.isAsker(n) {
-			dst = append(dst, n...)
-			c.left--
+		i := int(r & positionMask)
+		blob := b[bucketHeader+i*t.record:][:size]
+		if c.isAsker(blob) {
+			return dst, 0, i
 		}
+		dst = append(dst, blob...)
+		n++
 	}
-	return dst
+	return dst, n, -1
 }
 
 func (c *closest) isAsker(blob []byte) bool {
-	return string(blob[20:]) == string(c.asker.addr) || string(blob[:20]) == string(c.asker.id[:])
-}
-
-// nearer compares what the top 64 bits could not tell apart, which takes ids placed on purpose.
-func (c *closest) nearer(a, b []byte) bool {
-	for i, target := range c.target {
-		if x, y := a[i]^target, b[i]^target; x != y {
-			return x < y
-		}
-	}
-	return false
+	return binary.LittleEndian.Uint64(blob) == c.idMark && string(blob[:20]) == string(c.asker.id[:]) ||
+		binary.LittleEndian.Uint32(blob[len(blob)-4:]) == c.addrMark && string(blob[20:]) == string(c.asker.addr)
 }
 
 // permute moves bit i of w to bit i^x, for x below 64: reading the result from its lowest bit on visits the bits

@@ -50,6 +50,9 @@ func (x *index) segment(hash uint32) *segment {
 	return x.segments[x.directory[uint64(hash)>>(32-x.depth)]]
 }
 
+// fetch asks for the memory that probe will read, and does not wait for it.
+func (x *index) fetch(hash uint32) { fetch(&x.segment(hash).slots[hash%segmentSlots], 8) }
+
 // probe walks the numbers stored under one hash.
 type probe struct {
 	seg  *segment

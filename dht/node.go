@@ -100,6 +100,7 @@ type Node struct {
 	lookups lookups
 	growth  [families]growth
 	heard   [families]heard
+	ahead   foresight
 
 	// Scratch space for one reply, so that the packet path needs no memory of its own.
 	scratch struct {

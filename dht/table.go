@@ -19,7 +19,7 @@ const (
 
 	// bucketNodes bounds a bucket. Ids of honest nodes are uniform, so that only someone placing ids ever meets
 	// this bound.
-	bucketNodes = 48 // as many as the bits of a bucket's header
+	bucketNodes = 48 // of at most 64, the bits of fails
 
 	// bucketSubnet bounds the nodes of one /24 (IPv6: /48) in one bucket, hostNodes those of one host in the
 	// whole table. A host is an IPv4 address or an IPv6 /64. For bounds on subnets in the whole table see subnets.
@@ -50,10 +50,11 @@ const (
 // header and room, its place in the index of hosts, 12 to 23 bytes, and one byte of bucket heads and subnet counters.
 // TestTableMemory holds it to 64 bytes a node for the default of a million.
 type table struct {
-	family family
-	record int // bytes of a node in a bucket
-	limit  int // of count
-	count  int
+	family      family
+	record      int // bytes of a node in a bucket
+	bucketAhead int // bytes of a bucket to fetch ahead: what nearly all have
+	limit       int // of count
+	count       int
 
 	shift uint     // id>>shift is the bucket, for the top 64 bits of an id
 	heads []uint32 // by bucket: place of its array, plus one; zero is an empty bucket
@@ -78,24 +79,20 @@ func newTable(f family, limit int, key hashKey) *table {
 	prefix := bits.Len(uint(max(minBuckets, (limit+bucketMean-1)/bucketMean) - 1))
 	t := &table{
 		family: f, record: nodeSize[f] + seenSize, limit: limit,
-		shift:     uint(64 - prefix),
-		heads:     make([]uint32, 1<<prefix),
-		directory: newDirectory(1 << prefix),
-		pages:     pages{size: tablePage},
-		hosts:     newIndex(),
-		key:       key,
-		subnets:   newSubnets(limit, key),
+		bucketAhead: bucketHeader + bucketMean*(nodeSize[f]+seenSize),
+		shift:       uint(64 - prefix),
+		heads:       make([]uint32, 1<<prefix),
+		directory:   newDirectory(1 << prefix),
+		pages:       pages{size: tablePage},
+		hosts:       newIndex(),
+		key:         key,
+		subnets:     newSubnets(limit, key),
 	}
 	t.arena = newArena(bucketSizes(t.record), &t.pages)
 	return t
 }
 
 func (t *table) bucketOf(id []byte) uint32 { return uint32(binary.BigEndian.Uint64(id) >> t.shift) }
-
-// groupOf is the group of its bucket that an id belongs to, which is always in order with the bucket.
-func (t *table) groupOf(id []byte) uint {
-	return uint(binary.BigEndian.Uint64(id)>>(t.shift-groupBits)) % groups
-}
 
 // bucket is a view of a bucket, valid until a node enters or leaves the table.
 func (t *table) bucket(number uint32) bucket {
@@ -218,12 +215,8 @@ func (t *table) insert(id *wire.ID, addr []byte, now uint32) bool {
 	if class := t.classFor(n + 1); n == 0 || class > t.classOf(number) {
 		b = t.resize(number, class)
 	}
-	g := t.groupOf(id[:])
-	i, _ := group(b.ends(), g)
-	b.open(i, g, t.record)
-	record := b[bucketHeader+i*t.record:][:t.record]
-	seen := record[copy(record, id[:])+copy(record[len(id):], addr):]
-	binary.LittleEndian.PutUint32(seen, now)
+	var buf [wire.CompactNode6 + seenSize]byte
+	b.add(binary.LittleEndian.AppendUint32(append(append(buf[:0], id[:]...), addr...), now))
 	t.subnets.add(t.family, addr)
 	t.count++
 	return true
@@ -297,7 +290,7 @@ func (t *table) remove(s slot) {
 	entry.remove()
 	t.subnets.remove(t.family, addr)
 	b := t.bucket(s.bucket)
-	b.close(s.i, t.record)
+	b.remove(s.i, t.record)
 	if n := b.len(); n == 0 {
 		t.release(s.bucket)
 		t.directory.clear(s.bucket)

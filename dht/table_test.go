@@ -210,20 +210,17 @@ func contents(t rapid.TB, table *table) map[string]modelNode {
 		must(binary.LittleEndian.Uint32(b) == uint32(number), "bucket %d has the array of %d", number, binary.LittleEndian.Uint32(b))
 		must(table.arena.classes[table.classOf(uint32(number))].size >= bucketHeader+b.len()*table.record, "bucket %d: %d nodes are too many", number, b.len())
 		must(b.fails()>>b.len() == 0, "bucket %d: somebody fails who is not there", number)
-		for g := range uint(groups) {
-			from, to := group(b.ends(), g)
-			must(from <= to && (g > 0 || from == 0), "bucket %d: group %d from %d to %d", number, g, from, to)
-			for i := from; i < to; i++ {
-				s := slot{uint32(number), i}
-				id, addr := wire.ID(table.blob(s)[:20]), string(table.blob(s)[20:])
-				must(uint32(number) == table.bucketOf(id[:]), "node %x is in bucket %d", id, number)
-				must(g == table.groupOf(id[:]), "node %x is in group %d of bucket %d", id, g, number)
-				n := modelNode{id: id, seen: table.seen(s)}
-				if table.isFailing(s) {
-					n.fails = 1
-				}
-				nodes[addr] = n
+		twins := map[string]bool{}
+		for s := range table.inBucket(uint32(number)) {
+			id, addr := wire.ID(table.blob(s)[:20]), string(table.blob(s)[20:])
+			must(uint32(number) == table.bucketOf(id[:]), "node %x is in bucket %d", id, number)
+			must(!twins[string(id[:8])] || b.twins(), "bucket %d does not know of twins", number)
+			twins[string(id[:8])] = true
+			n := modelNode{id: id, seen: table.seen(s)}
+			if table.isFailing(s) {
+				n.fails = 1
 			}
+			nodes[addr] = n
 		}
 	}
 	arrays := 0
