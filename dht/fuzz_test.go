@@ -134,6 +134,8 @@ func FuzzHandle(f *testing.F) {
 				return
 			}
 			original := bytes.Clone(in.datagram)
+			n.Expect(in.src, in.datagram)
+			n.Foresee()
 			out, o := n.Handle(now, in.src, in.datagram, buf)
 			checkReply(t, in.src, original, out, o)
 			require.Equal(t, original, in.datagram, "the datagram was changed")

@@ -40,7 +40,8 @@ func (n *Node) Handle(now Instant, src netip.AddrPort, in, dst []byte) ([]byte, 
 	if m.ID != nil && wire.ID(m.ID) != *own && !m.ReadOnly && n.trusts(m.ID, src) {
 		n.considerAsker(now, src)
 	}
-	r := wire.Message{Kind: wire.Response, T: m.T, Version: n.version[:], ID: own[:]}
+	var r wire.Message // not a literal, which would be built elsewhere and copied: it is half a kilobyte
+	r.Kind, r.T, r.Version, r.ID = wire.Response, m.T, n.version[:], own[:]
 	room := min(maxReply, maxAmplification*len(in))
 	if code, text := n.answer(now, src, &m, &r, room); code != 0 {
 		e := wire.Message{Kind: wire.Error, T: m.T, Version: n.version[:], Code: int64(code), Text: text}

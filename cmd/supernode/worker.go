@@ -149,6 +149,9 @@ func (w *worker) answer(now dht.Instant) {
 	w.tally.batch(w.in.Len())
 	node := w.at[w.in.Socket()].node
 	for i := range w.in.Len() {
+		if i%dht.Ahead == 0 {
+			w.expect(node, i)
+		}
 		src, datagram := w.in.Source(i), w.in.Payload(i)
 		reply, outcome := node.Handle(now, src, datagram, w.replies.Buffer())
 		w.tally.datagram(outcome, len(datagram), len(reply))
@@ -157,6 +160,14 @@ func (w *worker) answer(now dht.Instant) {
 		}
 	}
 	w.transport.Send(w.replies, w.in.Socket())
+}
+
+// expect lets the node look ahead at the datagrams from number first on.
+func (w *worker) expect(node *dht.Node, first int) {
+	for i := first; i < min(first+dht.Ahead, w.in.Len()); i++ {
+		node.Expect(w.in.Source(i), w.in.Payload(i))
+	}
+	node.Foresee()
 }
 
 // counts adds up what the nodes hold. Peers are stored once for all of them.
