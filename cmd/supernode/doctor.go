@@ -25,10 +25,20 @@ type doctorOptions struct {
 	interval time.Duration
 }
 
-// statusError ends the process with that status and no word, since all was said.
-type statusError int
+// statusError ends the process with a status of its own. Without an error inside, all was said already.
+type statusError struct {
+	error
+	status int
+}
 
-func (e statusError) Error() string { return "exit status " + strconv.Itoa(int(e)) }
+func (e statusError) Unwrap() error { return e.error }
+
+func (e statusError) Error() string {
+	if e.error == nil {
+		return "exit status " + strconv.Itoa(e.status)
+	}
+	return e.error.Error()
+}
 
 func newDoctorCommand() *cobra.Command {
 	var o doctorOptions
@@ -39,10 +49,12 @@ func newDoctorCommand() *cobra.Command {
 it, what asked for that, and whether the table of connections is about to lose packets.
 
 To prove it, it sends the port one datagram of a single zero byte for each address family and
-asks the kernel for their entries. It changes nothing. As an ordinary user it sees less, and
-lists what it could not check.
+asks the kernel for their entries. It changes no setting and leaves nothing behind, but
+for the 40 entries of half a minute that an ordinary user needs to see the count rise. Such a
+user sees less; what could not be checked is listed.
 
-Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now, 3 could not tell.`,
+Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now (or a wrong flag),
+3 could not tell. That of --watch is the last verdict's, that of --all-netns the worst one's.`,
 		Example: `  supernode doctor                    # the port that supernode listens on by default
   supernode doctor --port 53 --json
   supernode doctor --watch --interval 1s`,
@@ -50,7 +62,14 @@ Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now, 3 c
 			if err := o.check(); err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), cmd.OutOrStdout())
+			verdict, err := o.run(cmd.Context(), cmd.OutOrStdout())
+			if err != nil { // whatever failed, there is no verdict
+				verdict = conntrack.Unknown
+			}
+			if status := verdict.ExitStatus(); status != exitOK {
+				return statusError{err, status}
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -75,7 +94,7 @@ func (o *doctorOptions) check() error {
 	return nil
 }
 
-func (o *doctorOptions) run(ctx context.Context, stdout io.Writer) error {
+func (o *doctorOptions) run(ctx context.Context, stdout io.Writer) (conntrack.Verdict, error) {
 	switch {
 	case o.allNetns:
 		return o.everywhere(ctx, stdout)
@@ -84,14 +103,12 @@ func (o *doctorOptions) run(ctx context.Context, stdout io.Writer) error {
 	}
 	d, err := o.diagnose(ctx)
 	if err != nil {
-		return err
+		return conntrack.Unknown, err
 	}
 	if o.json {
-		err = printJSON(stdout, d)
-	} else {
-		err = printDiagnosis(stdout, d)
+		return d.Verdict, printJSON(stdout, d)
 	}
-	return errors.Join(err, verdictStatus(d.Verdict))
+	return d.Verdict, printDiagnosis(stdout, d)
 }
 
 // diagnose makes one diagnosis, in the namespace of the calling thread.
@@ -106,14 +123,6 @@ func (o *doctorOptions) diagnose(ctx context.Context) (d conntrack.Diagnosis, er
 		return d, fmt.Errorf("look at connection tracking: %w", err)
 	}
 	return conntrack.Judge(observation), nil
-}
-
-// verdictStatus makes the exit status of a verdict; nil for 0.
-func verdictStatus(v conntrack.Verdict) error {
-	if status := v.ExitStatus(); status != exitOK {
-		return statusError(status)
-	}
-	return nil
 }
 
 func printJSON(w io.Writer, v any) error {
