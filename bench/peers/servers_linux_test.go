@@ -1,0 +1,168 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"supernode/dht/wire"
+)
+
+var here = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// awaited is how long a server may take to start, and to answer.
+const awaited = 20 * time.Second
+
+// TestServersServe asks the servers that are measured for all that they are measured at. More announces than the usual
+// limits allow show that these are lifted: libtorrent answers an address five times a second by default, with 8,000 bytes,
+// and keeps 2,000 info_hashes; anacrolix sends 25 datagrams a second.
+func TestServersServe(t *testing.T) {
+	t.Parallel()
+	anacrolix := filepath.Join(t.TempDir(), "anacrolix-server")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", anacrolix, "./anacrolix-server").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for name, program := range map[string]string{
+		"anacrolix":  anacrolix,
+		"libtorrent": "./libtorrent-server/main.py",
+		"npm":        "./npm-server/main.js",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startServer(t, program, pingQuery)
+			require.NotNil(t, c.ask(wire.Message{Method: wire.FindNode, Target: c.id(0)}).Nodes)
+			const infoHashes = 2500
+			for i := range infoHashes {
+				r := c.ask(wire.Message{Method: wire.GetPeers, InfoHash: c.id(i)})
+				require.NotEmpty(t, r.Token)
+				require.Empty(t, r.Values)
+				c.ask(wire.Message{Method: wire.AnnouncePeer, InfoHash: c.id(i), Token: bytes.Clone(r.Token), Port: int64(1 + i), Has: wire.HasPort})
+			}
+			for i := range infoHashes {
+				r := c.ask(wire.Message{Method: wire.GetPeers, InfoHash: c.id(i)})
+				require.Equal(t, []netip.AddrPort{netip.AddrPortFrom(here, uint16(1+i))}, slices.Collect(r.Peers()), "info_hash %d", i)
+			}
+		})
+	}
+	t.Run("opentracker", func(t *testing.T) {
+		t.Parallel()
+		startServer(t, "./opentracker-server/main.sh", func(seq uint32) (query, answer []byte) {
+			query = binary.BigEndian.AppendUint64(nil, 0x41727101980) // BEP 15
+			query = binary.BigEndian.AppendUint32(query, 0)
+			return binary.BigEndian.AppendUint32(query, seq), binary.BigEndian.AppendUint32(make([]byte, 4), seq)
+		})
+	})
+}
+
+// pingQuery is a ping and how its answer ends, transaction id and all.
+func pingQuery(seq uint32) (query, answer []byte) {
+	m := wire.Message{Kind: wire.Query, Method: wire.Ping, T: binary.BigEndian.AppendUint32(nil, seq), ID: bytes.Repeat([]byte{'q'}, 20)}
+	return m.Append(nil), nil
+}
+
+// client asks a server, one query at a time.
+type client struct {
+	t    *testing.T
+	conn net.Conn
+	seq  uint32
+	buf  [64 << 10]byte
+}
+
+// startServer starts a program with a free address and returns when it has answered a query that probe makes, with
+// an answer that begins as probe says.
+func startServer(t *testing.T, program string, probe func(seq uint32) (query, answer []byte)) *client {
+	t.Helper()
+	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := free.LocalAddr().String()
+	require.NoError(t, free.Close())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, program, addr)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = awaited
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cancel()
+		err := <-ended
+		require.False(t, errors.Is(err, exec.ErrWaitDelay), "%s does not end on SIGTERM", program)
+		if t.Failed() {
+			t.Logf("%s: %v: %s", program, err, said.String())
+		}
+	})
+
+	conn, err := net.Dial("udp4", addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	c := &client{t: t, conn: conn}
+	for deadline := time.Now().Add(awaited); ; {
+		query, answer := probe(c.seq)
+		_, _ = conn.Write(query) // refused as long as nobody listens
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+		n, err := conn.Read(c.buf[:])
+		if err == nil {
+			require.True(t, bytes.HasPrefix(c.buf[:n], answer), "%q", c.buf[:n])
+			break
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			needInstalled(t, said.String())
+			t.Fatalf("%s ended: %v: %s", program, err, said.String())
+		default:
+		}
+		require.True(t, time.Now().Before(deadline), "%s never answered: %v", program, err)
+	}
+	return c
+}
+
+// needInstalled skips the test for want of a server's software, which is a failure where CI=true says that it is there.
+func needInstalled(t *testing.T, said string) {
+	t.Helper()
+	if strings.Contains(said, "make install-peers") && os.Getenv("CI") != "true" {
+		t.Skip(said)
+	}
+}
+
+// id is the i-th of some ids far apart.
+func (c *client) id(i int) []byte {
+	return binary.BigEndian.AppendUint32(bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 8), uint32(i))
+}
+
+// ask sends a query and returns the response, which must come. Its slices are valid until the next query.
+func (c *client) ask(m wire.Message) wire.Message {
+	c.t.Helper()
+	c.seq++
+	m.Kind, m.T, m.ID = wire.Query, binary.BigEndian.AppendUint32(nil, c.seq), bytes.Repeat([]byte{'q'}, 20)
+	_, err := c.conn.Write(m.Append(nil))
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(awaited)))
+	for {
+		n, err := c.conn.Read(c.buf[:])
+		require.NoError(c.t, err, "no answer to %s number %d", m.Method, c.seq)
+		var r wire.Message
+		require.NoError(c.t, wire.Parse(c.buf[:n], &r), "%q", c.buf[:n])
+		if r.Kind == wire.Query || !bytes.Equal(r.T, m.T) { // its own queries, and answers to the probes
+			continue
+		}
+		require.Equal(c.t, wire.Response, r.Kind, "%q", c.buf[:n])
+		require.Len(c.t, r.ID, len(wire.ID{}))
+		return r
+	}
+}
