@@ -19,6 +19,8 @@ type request struct {
 	Flows     *int     `json:"flows"`
 	Mix       *string  `json:"mix"`
 	Seed      *uint64  `json:"seed"`
+	Miss      *bool    `json:"miss"`
+	Walk      *bool    `json:"walk"`
 }
 
 // parseRequest reads a request line and applies it to p, of which it keeps what the line does not mention. At most
@@ -46,6 +48,12 @@ func parseRequest(line []byte, c *config) (params, error) {
 	if r.Seed != nil {
 		p.seed = *r.Seed
 	}
+	if r.Miss != nil {
+		p.miss = *r.Miss
+	}
+	if r.Walk != nil {
+		p.inOrder = *r.Walk
+	}
 	var err error
 	if r.DurationS != nil {
 		if p.duration, err = seconds(*r.DurationS); err != nil {
@@ -62,8 +70,14 @@ func parseRequest(line []byte, c *config) (params, error) {
 			return p, fmt.Errorf("mix: %w", err)
 		}
 	}
+	if c.payload.foreign() && (r.Mix != nil || p.miss || p.inOrder) {
+		return p, fmt.Errorf("mix, miss, walk: mean nothing with --payload %s, leave them out", &c.payload)
+	}
 	if p.flows > c.flows {
 		return p, fmt.Errorf("flows %d: only %d were opened, start with a larger --flows", p.flows, c.flows)
+	}
+	if err := c.payload.fits(&p, "", c.timeout); err != nil {
+		return p, err
 	}
 	return p, p.check("", c.timeout)
 }

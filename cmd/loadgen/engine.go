@@ -38,9 +38,11 @@ type engine struct {
 	items    *popularity // info_hashes
 	seed     uint64      // of ids and info_hashes
 	timeout  time.Duration
+	payload  payload
 	epoch    time.Time
 	table    *outstanding
 	tokens   tokens
+	round    *round // nil before the first trial that walks
 	encoder  *encoder
 	trial    *trial      // nil between trials
 	ignored  tally       // counted into between trials
@@ -93,6 +95,7 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 		items:     newPopularity(c.infohashes, c.zipf),
 		seed:      c.seed,
 		timeout:   c.timeout,
+		payload:   c.payload,
 		epoch:     time.Now(),
 		table:     newOutstanding(c.slots(c.timeout), int64(c.timeout), rand.Uint32()),
 		encoder:   newEncoder(),
@@ -129,6 +132,9 @@ func (e *engine) run(p params) (*result, error) {
 	e.table.abandon()
 	e.tokens.clear()
 	e.trial = newTrial(p, e.layout)
+	if p.inOrder {
+		e.trial.walk = e.roundOf(p.flows).walk
+	}
 	defer func() { e.trial = nil }()
 	defer e.beginFeed()()
 	e.start(e.now()) // not before all memory is there

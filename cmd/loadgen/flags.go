@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"supernode/internal/pin"
+	"supernode/internal/udp"
 )
 
 // config is the command line.
@@ -26,6 +27,8 @@ type config struct {
 	quiet      bool
 	floodOK    bool
 	control    bool
+	payload    payload
+	replyAt    int
 }
 
 const (
@@ -59,7 +62,7 @@ Flows are distinct source addresses and ports. See docs/loadgen.md for what the 
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.target = args[0]
-			if err := c.check(cmd.Flags().Changed("window")); err != nil {
+			if err := c.check(cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return start(c)
@@ -90,13 +93,18 @@ func (c *config) register(cmd *cobra.Command) {
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
 	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")
+	f.BoolVar(&c.miss, "miss", false, "get_peers asks for info_hashes that nobody announces")
+	f.BoolVar(&c.inOrder, "walk", false, "take flows and info_hashes one after the other, to fill a node with all of them")
+	f.Var(&c.payload, "payload", "what to send: "+payloadForms)
+	f.IntVar(&c.replyAt, "reply-at", 0, "with --payload hex: offset of the four bytes of {seq} in the reply (default as in the query)")
 	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{"mmsg", "net"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("payload", cobra.FixedCompletions([]string{"dht", "bep15", "dns:", "hex:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	_ = cmd.RegisterFlagCompletionFunc("mix", cobra.FixedCompletions([]string{defaultMix}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check finds what is wrong with the flags together; each alone was checked when it was parsed.
-func (c *config) check(windowGiven bool) error {
+func (c *config) check(given func(flag string) bool) error {
 	if err := c.params.check("--", c.timeout); err != nil {
 		return err
 	}
@@ -109,13 +117,38 @@ func (c *config) check(windowGiven bool) error {
 		return fmt.Errorf("--zipf %v: must be 0 to %d", c.zipf, maxZipf)
 	case c.io != "mmsg" && c.io != "net":
 		return fmt.Errorf("--io %q: must be mmsg or net", c.io)
-	case windowGiven && c.rate != rateMax && !c.control:
+	case given("window") && c.rate != rateMax && !c.control:
 		return errors.New("--window: only means something with --rate max, leave one of them out")
 	case c.control && c.json != "":
 		return errors.New("--json: with --control the results go to standard output, leave it out")
 	case c.control && c.hdr != "":
 		return errors.New("--hdr: with --control each result has its histogram, latency_hdr, leave it out")
 	}
+	return c.checkPayload(given)
+}
+
+// checkPayload finds what does not go with the payload.
+func (c *config) checkPayload(given func(flag string) bool) error {
+	p := &c.payload
+	if p.foreign() {
+		for _, flag := range []string{"mix", "infohashes", "zipf", "miss", "walk"} {
+			if given(flag) {
+				return fmt.Errorf("--%s: means nothing with --payload %s, leave one of them out", flag, p)
+			}
+		}
+	}
+	if err := p.fits(&c.params, "--", c.timeout); err != nil {
+		return err
+	}
+	switch {
+	case !given("reply-at"):
+		return nil
+	case p.name != "hex":
+		return errors.New("--reply-at: only means something with --payload hex:BYTES, leave it out")
+	case c.replyAt < 0 || c.replyAt > udp.MaxDatagram-p.size:
+		return fmt.Errorf("--reply-at %d: must be 0 to %d", c.replyAt, udp.MaxDatagram-p.size)
+	}
+	p.replyAt = c.replyAt
 	return nil
 }
 

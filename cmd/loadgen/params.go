@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"supernode/dht/wire"
 )
 
 const (
@@ -24,6 +26,8 @@ type params struct {
 	flows    int
 	mix      mix
 	seed     uint64
+	miss     bool // get_peers asks for info_hashes that nobody announces
+	inOrder  bool // flows and info_hashes come one after the other
 }
 
 // rate is queries a second, or 0 for a closed loop. It is a pflag.Value.
@@ -69,6 +73,9 @@ func (p *params) check(prefix string, timeout time.Duration) error {
 		return fmt.Errorf("%swarmup %v: must not be negative", prefix, p.warmup)
 	case p.flows < 1 || p.flows > 1<<30:
 		return fmt.Errorf("%sflows %d: must be 1 to %d", prefix, p.flows, 1<<30)
+	case p.miss && p.mix.weight[wire.AnnouncePeer] > 0:
+		return fmt.Errorf("%smiss: with announce_peer in the mix some info_hashes are found, give a %smix without it, as in get_peers=1",
+			prefix, prefix)
 	case r*timeout.Seconds() > maxOutstanding:
 		return fmt.Errorf("%srate %v: with --timeout %v more than %d queries could be outstanding, lower one of them",
 			prefix, r, timeout, maxOutstanding)
