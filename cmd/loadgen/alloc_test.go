@@ -41,7 +41,7 @@ func newTestEngine(t testing.TB, args ...string) *engine {
 	e, err := newEngine(c, conn.LocalAddr().(*net.UDPAddr).AddrPort())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.transport.Close()) })
-	e.trial = newTrial(c.params, e.layout)
+	e.trial = e.newTrial(c.params)
 	e.start(e.now())
 	return e
 }
@@ -53,6 +53,7 @@ func TestLoopDoesNotAllocate(t *testing.T) {
 		{"--rate", "20000", "--flows", "1000", "--zipf", "1"},
 		{"--rate", "20000", "--flows", "100000"},
 		{"--rate", "max", "--window", "64", "--flows", "1000"},
+		{"--rate", "20000", "--flows", "1000", "--walk"},
 	} {
 		e := newTestEngine(t, append(args, "--warmup", "0s", "--duration", time.Hour.String())...)
 		e.feed = newFeed()

@@ -131,10 +131,7 @@ func (e *engine) run(p params) (*result, error) {
 	}
 	e.table.abandon()
 	e.tokens.clear()
-	e.trial = newTrial(p, e.layout)
-	if p.inOrder {
-		e.trial.walk = e.roundOf(p.flows).walk
-	}
+	e.trial = e.newTrial(p)
 	defer func() { e.trial = nil }()
 	defer e.beginFeed()()
 	e.start(e.now()) // not before all memory is there

@@ -11,6 +11,15 @@ type round struct {
 	next       uint64 // info_hashes taken so far
 }
 
+// newTrial is a trial with the round it is in, if it walks.
+func (e *engine) newTrial(p params) *trial {
+	t := newTrial(p, e.layout)
+	if p.inOrder {
+		t.walk = e.roundOf(p.flows).walk
+	}
+	return t
+}
+
 // roundOf is the round that trials of n flows are in, from its beginning if the last trial that walked had others.
 func (e *engine) roundOf(n int) *round {
 	if e.round == nil || e.round.flows != n {
