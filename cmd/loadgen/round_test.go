@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -65,7 +66,7 @@ func TestWalkAnnouncesEverything(t *testing.T) {
 	require.Less(t, got.Walked.Infohashes, uint64(infohashes))
 	require.Greater(t, got.Walked.Infohashes, uint64(flows))
 	for got.Walked.Infohashes < infohashes {
-		got = c.trial(`{"rate": 4000, "duration_s": 0.02, "walk": true}`)
+		got = c.trial(`{"rate": 4000, "duration_s": 0.1, "walk": true}`)
 	}
 	require.EqualValues(t, got.Walked.Infohashes, r.count(wire.GetPeers))
 	require.EqualValues(t, got.Walked.Flows, r.count(wire.GetPeers))
@@ -79,7 +80,7 @@ func TestWalkAnnouncesEverything(t *testing.T) {
 		asked[string(q.m.InfoHash)]++
 		from[q.from]++
 	}
-	require.Equal(t, asked, announced)
+	require.True(t, maps.Equal(asked, announced), "%d info_hashes asked for, %d announced", len(asked), len(announced))
 	require.Len(t, announced, infohashes)
 	require.Len(t, from, flows)
 
