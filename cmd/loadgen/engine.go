@@ -86,7 +86,7 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 	}
 	return &engine{
 		transport: transport,
-		in:        udp.NewInbox(batch),
+		in:        udp.NewLongInbox(batch, maxReplyBytes),
 		queries:   udp.NewOutbox(batch),
 		answers:   udp.NewOutbox(batch),
 		target:    target,

@@ -2,12 +2,11 @@ package main
 
 import (
 	"supernode/dht/wire"
-	"supernode/internal/udp"
 )
 
 // What a reply is counted by. Anything beyond counts as the last.
 const (
-	maxReplyBytes = udp.MaxDatagram
+	maxReplyBytes = 193 * 64 // some nodes send many times what a frame holds; in cache lines, see udp.MaxDatagram
 	maxReplyNodes = 512
 	maxReplyPeers = 2048
 )

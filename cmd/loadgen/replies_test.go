@@ -133,3 +133,25 @@ func TestRepliesAreJudged(t *testing.T) {
 	require.Equal(t, len(ping), got.Replies["ping"].BytesP50)
 	require.Equal(t, len(ping), got.Replies["announce_peer"].BytesP99)
 }
+
+// Replies of many frames are read, and what is longer still is told apart from what never came.
+func TestLongReplies(t *testing.T) {
+	t.Parallel()
+	tooLong := uint64(0)
+	r := startResponder(t, func(r *responder, n int, q seen) {
+		m := wire.Message{Kind: wire.Response, T: q.m.T, ID: responderID, Nodes: make([]byte, 400*wire.CompactNode4)}
+		if n%10 == 3 {
+			m.Nodes = make([]byte, 500*wire.CompactNode4)
+			tooLong++
+		}
+		r.send(m.Append(nil), q.from)
+	})
+	got := measure(t, "--mix", "find_node=1", r.addr.String())
+	r.stop()
+	require.Equal(t, 400, got.Replies["find_node"].NodesP50)
+	require.NotZero(t, tooLong)
+	require.Equal(t, malformedCount{TooLong: tooLong}, got.MalformedBy)
+	require.Equal(t, tooLong, got.Malformed)
+	require.Equal(t, tooLong, got.Lost)
+	require.Equal(t, got.Sent-tooLong, got.Answered)
+}

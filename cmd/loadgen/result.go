@@ -90,6 +90,7 @@ type malformedCount struct {
 	Unmatched   uint64 `json:"unmatched"`   // answers nothing that was asked
 	WrongFlow   uint64 `json:"wrong_flow"`  // answers what another flow asked
 	Stray       uint64 `json:"stray"`       // not from the target, or not to a flow
+	TooLong     uint64 `json:"too_long"`    // beyond maxReplyBytes, and never read
 }
 
 // sendErrors are queries that never left, as the kernel refused them. They are among the lost.
@@ -109,7 +110,6 @@ func newResult(e *engine, t *trial) (*result, error) {
 		Answered:          sum(&t.answered),
 		Late:              t.late,
 		Duplicate:         t.duplicate,
-		Malformed:         t.unparseable + t.unmatched + t.wrongFlow + t.stray,
 		Errors:            t.errors.byCode(),
 		Flows:             t.flows,
 		Mix:               map[string]methodCount{},
@@ -125,13 +125,15 @@ func newResult(e *engine, t *trial) (*result, error) {
 		IntervalNS:        t.measureTo - t.measureFrom,
 		AnswersInInterval: t.answersInInterval,
 		Served:            t.served,
-		MalformedBy:       malformedCount{t.unparseable, t.unmatched, t.wrongFlow, t.stray},
+		MalformedBy:       malformedCount{t.unparseable, t.unmatched, t.wrongFlow, t.stray, t.final.Truncated - t.before.stats.Truncated},
 		LatencyUS:         micro(t.latency),
 		SlipUS:            slip{P99: micro(t.slip).P99, Max: micro(t.slip).Max},
 		totalSent:         t.totalSent,
 		totalAnswered:     t.totalAnswered,
 		latency:           t.latency,
 	}
+	by := r.MalformedBy
+	r.Malformed = by.Unparseable + by.Unmatched + by.WrongFlow + by.Stray + by.TooLong
 	r.Lost = r.Sent - r.Answered
 	r.LossRatio = ratio(r.Lost, r.Sent)
 	interval := float64(r.IntervalNS) / 1e9

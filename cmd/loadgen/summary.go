@@ -69,7 +69,7 @@ func (c replyCount) words(replies uint64) string {
 	if replies == 0 {
 		return ""
 	}
-	text := fmt.Sprintf(", half of at most %d bytes", c.BytesP50)
+	text := fmt.Sprintf(", medians %d bytes", c.BytesP50)
 	if c.NodesP50 > 0 {
 		text += fmt.Sprintf(", %d nodes", c.NodesP50)
 	}

@@ -19,4 +19,4 @@ func OpenMmsg(listen []netip.AddrPort, o Options) (Transport, error) {
 type wire struct{}
 
 func newWire(int) wire       { return wire{} }
-func (wire) armInbox([]byte) {}
+func (wire) armInbox([]byte, int) {}
