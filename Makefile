@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := all
-.PHONY: all test check soak fuzz bench bench-conntrack bench-peers test-interop install-interop clean
+.PHONY: all test check soak fuzz bench bench-conntrack bench-peers test-interop install-interop install-peers clean
 
 all:
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/supernode ./cmd/loadgen ./bench
@@ -34,6 +34,9 @@ test-interop: install-interop
 install-interop:
 	scripts/install-interop.sh
 
+install-peers:
+	scripts/install-peers.sh
+
 SOAK ?= 30m
 soak:
 	SOAK=$(SOAK) $(GO) test ./cmd/supernode -run TestSiege -count=1 -timeout 0 -v
@@ -50,8 +53,12 @@ bench:
 bench-conntrack: all
 	bin/bench conntrack
 
-bench-peers: all
+# Beside the node, servers of other people: a program each in bin, or a link to the script that runs it.
+bench-peers: all install-peers
 	$(GO) build -trimpath -o bin/ ./bench/peers/anacrolix-server ./bench/peers/null-server
+	ln -sf ../bench/peers/libtorrent-server/main.py bin/libtorrent-server
+	ln -sf ../bench/peers/npm-server/main.js bin/npm-server
+	ln -sf ../bench/peers/opentracker-server/main.sh bin/opentracker-server
 	bin/bench peers
 
 clean:

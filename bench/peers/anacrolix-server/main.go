@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -43,7 +44,7 @@ func run(args []string) error {
 	config.NoSecurity = true
 	config.StartingNodes = func() ([]dht.Addr, error) { return nil, nil }
 	config.SendLimiter = rate.NewLimiter(rate.Inf, 0)
-	config.PeerStore = new(peer_store.InMemory)
+	config.PeerStore = &store{peers: make(map[peer_store.InfoHash]map[netip.Addr]uint16)}
 	config.Logger = log.Default.FilterLevel(log.Error)
 	asked := make(chan *net.UDPAddr)
 	config.OnQuery = func(_ *krpc.Msg, source net.Addr) bool {
