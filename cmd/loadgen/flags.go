@@ -44,13 +44,14 @@ func newCommand(start func(*config) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "loadgen [flags] HOST:PORT",
 		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
-		Long: `Ask a DHT node questions over UDP at a fixed rate (or as fast as it answers), and measure its answers.
+		Long: `Ask a DHT node (or, with --payload, another UDP server) questions over UDP at a fixed rate (or as fast as it answers), and measure its answers.
 
 Queries leave on a schedule that never waits for answers, and latency runs from the time a query was due.
 Flows are distinct source addresses and ports. See docs/loadgen.md for what the numbers mean.`,
 		Example: `  loadgen 127.0.0.1:6881
   loadgen --rate 100000 --flows 60000 --sources 198.18.0.0/15 --json - 192.168.1.2:6881
-  loadgen --rate max --window 512 --mix get_peers=1 --zipf 1 [::1]:6881`,
+  loadgen --rate max --window 512 --mix get_peers=1 --zipf 1 [::1]:6881
+  loadgen --payload dns:example.org 127.0.0.1:53`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
