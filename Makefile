@@ -56,6 +56,7 @@ bench-conntrack: all
 # Beside the node, servers of other people: a program each in bin, or a link to the script that runs it.
 bench-peers: all install-peers
 	$(GO) build -trimpath -o bin/ ./bench/peers/anacrolix-server ./bench/peers/null-server
+	ln -sf ../bench/peers/dnsmasq-server/main.sh bin/dnsmasq-server
 	ln -sf ../bench/peers/libtorrent-server/main.py bin/libtorrent-server
 	ln -sf ../bench/peers/npm-server/main.js bin/npm-server
 	ln -sf ../bench/peers/opentracker-server/main.sh bin/opentracker-server

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the servers that "bench peers" measures beside supernode, as far as they are missing: from Debian or Ubuntu
-# libtorrent with its Python bindings, Node.js and opentracker; from the npm registry what the lock file pins.
+# Installs the servers of other people that supernode and loadgen are measured with, as far as they are missing: from Debian or Ubuntu
+# libtorrent with its Python bindings, Node.js, opentracker and dnsmasq; from the npm registry what the lock file pins.
 set -eu
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin
 tracker=bench/peers/opentracker-server/debian
 
 has() { command -v "$1" >/dev/null; }
@@ -11,6 +12,7 @@ packages=
 /usr/bin/python3 -c 'import libtorrent' 2>/dev/null || packages="$packages python3-libtorrent"
 has node || packages="$packages nodejs"
 has npm || packages="$packages npm"
+has dnsmasq || packages="$packages dnsmasq-base"
 has opentracker || [ -x "$tracker/usr/bin/opentracker" ] || packages="$packages libowfat0"
 
 if [ -n "$packages" ]; then

@@ -27,7 +27,7 @@ var here = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // awaited is how long a server may take to start, and to answer.
 const awaited = 20 * time.Second
 
-// TestServersServe asks the servers that are measured for all that they are measured at. More announces than the usual
+// TestServersServe asks other people's servers for all that they are measured at. More announces than the usual
 // limits allow show that these are lifted: libtorrent answers an address five times a second by default, with 8,000 bytes,
 // and keeps 2,000 info_hashes; anacrolix sends 25 datagrams a second.
 func TestServersServe(t *testing.T) {
@@ -69,6 +69,21 @@ func TestServersServe(t *testing.T) {
 		r := c.load(loadgen, "--payload", "bep15")
 		require.Equal(t, reply{BytesP50: 16}, r.Replies["connect"])
 	})
+	t.Run("dnsmasq", func(t *testing.T) {
+		t.Parallel()
+		const question = "\x07example\x03org\x00\x00\x01\x00\x01" // RFC 1035: A, IN
+		c := startServer(t, "./dnsmasq-server/main.sh", func(seq uint32) (query, answer []byte) {
+			query = binary.BigEndian.AppendUint16(nil, uint16(seq))
+			return append(query, "\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00"+question...), query
+		})
+		r := c.load(loadgen, "--payload", "dns:example.org")
+		require.Equal(t, reply{BytesP50: 12 + len(question) + 16}, r.Replies["dns"]) // header, question, an address
+		require.Empty(t, r.Errors)
+		r = c.load(loadgen, "--payload", "dns:example.net")
+		const refused = 5
+		require.Equal(t, map[int64]uint64{refused: r.Answered}, r.Errors)
+		require.Equal(t, r.Answered, r.Replies["dns"].Wrong)
+	})
 }
 
 // fill loads the server until it names as many nodes as it should to whom they asked for, with no reply wrong: then it
@@ -93,6 +108,7 @@ func (c *client) fill(loadgen string) {
 type loaded struct {
 	Sent, Answered uint64
 	Replies        map[string]reply
+	Errors         map[int64]uint64
 }
 
 type reply struct {
