@@ -34,7 +34,9 @@ func (r *result) summary(w io.Writer) error {
 		c := r.Mix[name]
 		row(name, "%s sent, %s answered%s", count(c.Sent), count(c.Answered), r.Replies[name].words(c.Answered))
 	}
-	row("served", "%s queries of the target", count(r.Served))
+	if r.Payload == "dht" {
+		row("served", "%s queries of the target", count(r.Served))
+	}
 	if r.Loop == "open" {
 		row("slip", "p99 %s, max %s µs", thousands(r.SlipUS.P99), thousands(r.SlipUS.Max))
 	}
