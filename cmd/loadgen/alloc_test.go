@@ -56,7 +56,8 @@ func newEngineAt(t testing.TB, serve func(*net.UDPConn), args ...string) *engine
 	e, err := newEngine(c, conn.LocalAddr().(*net.UDPAddr).AddrPort())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.transport.Close()) })
-	e.trial = e.newTrial(c.params)
+	e.trial = newTrial(c.params, e.layout)
+	e.joinRound()
 	e.start(e.now())
 	return e
 }

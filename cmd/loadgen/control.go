@@ -12,6 +12,9 @@ import (
 
 // request is one line of the control protocol: what the trial changes from the command line.
 type request struct {
+	Miss *bool `json:"miss"`
+	Walk *bool `json:"walk"`
+
 	Rate      *float64 `json:"rate"` // 0: closed loop
 	Window    *int     `json:"window"`
 	DurationS *float64 `json:"duration_s"`
@@ -19,8 +22,6 @@ type request struct {
 	Flows     *int     `json:"flows"`
 	Mix       *string  `json:"mix"`
 	Seed      *uint64  `json:"seed"`
-	Miss      *bool    `json:"miss"`
-	Walk      *bool    `json:"walk"`
 }
 
 // parseRequest reads a request line and applies it to p, of which it keeps what the line does not mention. At most
@@ -36,6 +37,12 @@ func parseRequest(line []byte, c *config) (params, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return p, errors.New("read request: more than one JSON object in the line")
 	}
+	if r.Miss != nil {
+		p.miss = *r.Miss
+	}
+	if r.Walk != nil {
+		p.inOrder = *r.Walk
+	}
 	if r.Rate != nil {
 		p.rate = rate(*r.Rate)
 	}
@@ -47,12 +54,6 @@ func parseRequest(line []byte, c *config) (params, error) {
 	}
 	if r.Seed != nil {
 		p.seed = *r.Seed
-	}
-	if r.Miss != nil {
-		p.miss = *r.Miss
-	}
-	if r.Walk != nil {
-		p.inOrder = *r.Walk
 	}
 	var err error
 	if r.DurationS != nil {
@@ -73,11 +74,11 @@ func parseRequest(line []byte, c *config) (params, error) {
 	if c.payload.foreign() && (r.Mix != nil || p.miss || p.inOrder) {
 		return p, fmt.Errorf("mix, miss, walk: mean nothing with --payload %s, leave them out", &c.payload)
 	}
-	if p.flows > c.flows {
-		return p, fmt.Errorf("flows %d: only %d were opened, start with a larger --flows", p.flows, c.flows)
-	}
 	if err := c.payload.fits(&p, "", c.timeout); err != nil {
 		return p, err
+	}
+	if p.flows > c.flows {
+		return p, fmt.Errorf("flows %d: only %d were opened, start with a larger --flows", p.flows, c.flows)
 	}
 	return p, p.check("", c.timeout)
 }

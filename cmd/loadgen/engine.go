@@ -131,8 +131,9 @@ func (e *engine) run(p params) (*result, error) {
 	}
 	e.table.abandon()
 	e.tokens.clear()
-	e.trial = e.newTrial(p)
+	e.trial = newTrial(p, e.layout)
 	defer func() { e.trial = nil }()
+	e.joinRound()
 	defer e.beginFeed()()
 	e.start(e.now()) // not before all memory is there
 	for e.trial.phase != phaseDone {

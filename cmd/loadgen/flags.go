@@ -15,6 +15,9 @@ import (
 
 // config is the command line.
 type config struct {
+	payload payload
+	replyAt int
+
 	params
 	target     string
 	timeout    time.Duration
@@ -27,8 +30,6 @@ type config struct {
 	quiet      bool
 	floodOK    bool
 	control    bool
-	payload    payload
-	replyAt    int
 }
 
 const (

@@ -11,21 +11,17 @@ type round struct {
 	next       uint64 // info_hashes taken so far
 }
 
-// newTrial is a trial with the round it is in, if it walks.
-func (e *engine) newTrial(p params) *trial {
-	t := newTrial(p, e.layout)
-	if p.inOrder {
-		t.walk = e.roundOf(p.flows).walk
+// joinRound puts a trial that walks into the round of its flows and info_hashes: from its beginning if the last trial
+// that walked had others.
+func (e *engine) joinRound() {
+	t, infohashes := e.trial, uint64(e.items.n)
+	if !t.inOrder {
+		return
 	}
-	return t
-}
-
-// roundOf is the round that trials of n flows are in, from its beginning if the last trial that walked had others.
-func (e *engine) roundOf(n int) *round {
-	if e.round == nil || e.round.flows != n {
-		e.round = &round{flows: n, walk: e.layout.newRound(n), infohashes: uint64(e.items.n)}
+	if r := e.round; r == nil || r.flows != t.flows || r.infohashes != infohashes {
+		e.round = &round{flows: t.flows, walk: e.layout.newRound(t.flows), infohashes: infohashes}
 	}
-	return e.round
+	t.walk = e.round.walk
 }
 
 // item is the number of the next info_hash.
@@ -51,7 +47,7 @@ func (e *engine) settle(now int64) {
 	e.flushQueries()
 }
 
-// walked is how far a round has come, since the program began or the number of flows changed. What goes beyond their number
+// walked is how far a round has come, since the program began or other numbers were asked for. What goes beyond their number
 // is a second round.
 type walked struct {
 	Flows      uint64 `json:"flows"`
