@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := all
-.PHONY: all test check soak fuzz bench bench-conntrack bench-peers test-interop install-interop install-peers clean
+.PHONY: all test check soak fuzz bench bench-conntrack bench-peers test-interop install-interop clean
 
 all:
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/supernode ./cmd/loadgen ./bench
@@ -34,6 +34,7 @@ test-interop: install-interop
 install-interop:
 	scripts/install-interop.sh
 
+.PHONY: install-peers
 install-peers:
 	scripts/install-peers.sh
 
