@@ -34,6 +34,10 @@ test-interop: install-interop
 install-interop:
 	scripts/install-interop.sh
 
+.PHONY: install-peers
+install-peers:
+	scripts/install-peers.sh
+
 SOAK ?= 30m
 soak:
 	SOAK=$(SOAK) $(GO) test ./cmd/supernode -run TestSiege -count=1 -timeout 0 -v
@@ -50,8 +54,13 @@ bench:
 bench-conntrack: all
 	bin/bench conntrack
 
-bench-peers: all
+# Beside the node, servers of other people: a program each in bin, or a link to the script that runs it.
+bench-peers: all install-peers
 	$(GO) build -trimpath -o bin/ ./bench/peers/anacrolix-server ./bench/peers/null-server
+	ln -sf ../bench/peers/dnsmasq-server/main.sh bin/dnsmasq-server
+	ln -sf ../bench/peers/libtorrent-server/main.py bin/libtorrent-server
+	ln -sf ../bench/peers/npm-server/main.js bin/npm-server
+	ln -sf ../bench/peers/opentracker-server/main.sh bin/opentracker-server
 	bin/bench peers
 
 clean:

@@ -30,11 +30,26 @@ func echo(conn *net.UDPConn) {
 	}
 }
 
+// mirror sends everything back as it came, and allocates nothing.
+func mirror(conn *net.UDPConn) {
+	in := make([]byte, 2048)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(in)
+		if err != nil {
+			return
+		}
+		_, _ = conn.WriteToUDPAddrPort(in[:n], from)
+	}
+}
+
 // newTestEngine is an engine against an echo, in the middle of a trial.
-func newTestEngine(t testing.TB, args ...string) *engine {
+func newTestEngine(t testing.TB, args ...string) *engine { return newEngineAt(t, echo, args...) }
+
+// newEngineAt is the same against a server of another kind.
+func newEngineAt(t testing.TB, serve func(*net.UDPConn), args ...string) *engine {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
-	go echo(conn)
+	go serve(conn)
 	t.Cleanup(func() { _ = conn.Close() })
 	c, err := parse(append(args, conn.LocalAddr().String())...)
 	require.NoError(t, err)
@@ -42,6 +57,7 @@ func newTestEngine(t testing.TB, args ...string) *engine {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.transport.Close()) })
 	e.trial = newTrial(c.params, e.layout)
+	e.joinRound()
 	e.start(e.now())
 	return e
 }
@@ -53,6 +69,7 @@ func TestLoopDoesNotAllocate(t *testing.T) {
 		{"--rate", "20000", "--flows", "1000", "--zipf", "1"},
 		{"--rate", "20000", "--flows", "100000"},
 		{"--rate", "max", "--window", "64", "--flows", "1000"},
+		{"--rate", "20000", "--flows", "1000", "--walk"},
 	} {
 		e := newTestEngine(t, append(args, "--warmup", "0s", "--duration", time.Hour.String())...)
 		e.feed = newFeed()
@@ -68,6 +85,21 @@ func TestLoopDoesNotAllocate(t *testing.T) {
 		require.Greater(t, e.trial.totalAnswered, before)
 		require.NotZero(t, e.trial.answered[wire.AnnouncePeer])
 		require.NotZero(t, e.trial.served)
+	}
+}
+
+// Nor do other payloads.
+func TestPayloadDoesNotAllocate(t *testing.T) {
+	for _, args := range [][]string{{"--payload", "hex:00{seq}00"}, {"--payload", "hex:{seq}", "--rate", "max", "--window", "64"}} {
+		e := newEngineAt(t, mirror, append(args, "--flows", "1000", "--warmup", "0s", "--duration", time.Hour.String())...)
+		pass := func() { require.NoError(t, e.pass()) }
+		for range 200 {
+			pass()
+		}
+		before := e.trial.totalAnswered
+		require.Zero(t, testing.AllocsPerRun(1000, pass), "%q", args)
+		require.Greater(t, e.trial.totalAnswered, before)
+		require.NotZero(t, e.trial.replies[wire.Unknown].bytes[len(e.payload.query)])
 	}
 }
 

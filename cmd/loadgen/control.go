@@ -12,6 +12,9 @@ import (
 
 // request is one line of the control protocol: what the trial changes from the command line.
 type request struct {
+	Miss *bool `json:"miss"`
+	Walk *bool `json:"walk"`
+
 	Rate      *float64 `json:"rate"` // 0: closed loop
 	Window    *int     `json:"window"`
 	DurationS *float64 `json:"duration_s"`
@@ -33,6 +36,12 @@ func parseRequest(line []byte, c *config) (params, error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return p, errors.New("read request: more than one JSON object in the line")
+	}
+	if r.Miss != nil {
+		p.miss = *r.Miss
+	}
+	if r.Walk != nil {
+		p.inOrder = *r.Walk
 	}
 	if r.Rate != nil {
 		p.rate = rate(*r.Rate)
@@ -61,6 +70,12 @@ func parseRequest(line []byte, c *config) (params, error) {
 		if err := p.mix.Set(*r.Mix); err != nil {
 			return p, fmt.Errorf("mix: %w", err)
 		}
+	}
+	if c.payload.foreign() && (r.Mix != nil || p.miss || p.inOrder) {
+		return p, fmt.Errorf("mix, miss, walk: mean nothing with --payload %s, leave them out", &c.payload)
+	}
+	if err := c.payload.fits(&p, "", c.timeout); err != nil {
+		return p, err
 	}
 	if p.flows > c.flows {
 		return p, fmt.Errorf("flows %d: only %d were opened, start with a larger --flows", p.flows, c.flows)

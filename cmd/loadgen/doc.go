@@ -15,6 +15,9 @@
 //     (50 µs) go out together; beyond that, slip says that the generator was late and by how much.
 //   - A trial is a warm-up, a measured interval and a grace period. Its cohort is the queries sent within
 //     the measured interval; each is answered, or lost, by the end of the grace period.
+//   - A round takes each flow, and each info_hash, once (--walk): to fill a node with all of them.
+//   - A payload is what is sent. That of other protocols than the DHT's (--payload) is one datagram with a number
+//     in it; its trials, flows and schedule are the same, and what is said of KRPC here does not apply.
 //
 // All of it is one loop on one thread: send what is due, receive what is there, sleep until the next is due.
 // It never spins, as it may share its core with the kernel thread that delivers its packets.

@@ -38,9 +38,11 @@ type engine struct {
 	items    *popularity // info_hashes
 	seed     uint64      // of ids and info_hashes
 	timeout  time.Duration
+	payload  payload
 	epoch    time.Time
 	table    *outstanding
 	tokens   tokens
+	round    *round // nil before the first trial that walks
 	encoder  *encoder
 	trial    *trial      // nil between trials
 	ignored  tally       // counted into between trials
@@ -84,7 +86,7 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 	}
 	return &engine{
 		transport: transport,
-		in:        udp.NewInbox(batch),
+		in:        udp.NewLongInbox(batch, maxReplyBytes),
 		queries:   udp.NewOutbox(batch),
 		answers:   udp.NewOutbox(batch),
 		target:    target,
@@ -93,6 +95,7 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 		items:     newPopularity(c.infohashes, c.zipf),
 		seed:      c.seed,
 		timeout:   c.timeout,
+		payload:   c.payload,
 		epoch:     time.Now(),
 		table:     newOutstanding(c.slots(c.timeout), int64(c.timeout), rand.Uint32()),
 		encoder:   newEncoder(),
@@ -130,6 +133,7 @@ func (e *engine) run(p params) (*result, error) {
 	e.tokens.clear()
 	e.trial = newTrial(p, e.layout)
 	defer func() { e.trial = nil }()
+	e.joinRound()
 	defer e.beginFeed()()
 	e.start(e.now()) // not before all memory is there
 	for e.trial.phase != phaseDone {

@@ -10,10 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"supernode/internal/pin"
+	"supernode/internal/udp"
 )
 
 // config is the command line.
 type config struct {
+	payload payload
+	replyAt int
+
 	params
 	target     string
 	timeout    time.Duration
@@ -41,13 +45,14 @@ func newCommand(start func(*config) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "loadgen [flags] HOST:PORT",
 		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
-		Long: `Ask a DHT node questions over UDP at a fixed rate (or as fast as it answers), and measure its answers.
+		Long: `Ask a DHT node (or, with --payload, another UDP server) questions over UDP at a fixed rate (or as fast as it answers), and measure its answers.
 
 Queries leave on a schedule that never waits for answers, and latency runs from the time a query was due.
 Flows are distinct source addresses and ports. See docs/loadgen.md for what the numbers mean.`,
 		Example: `  loadgen 127.0.0.1:6881
   loadgen --rate 100000 --flows 60000 --sources 198.18.0.0/15 --json - 192.168.1.2:6881
-  loadgen --rate max --window 512 --mix get_peers=1 --zipf 1 [::1]:6881`,
+  loadgen --rate max --window 512 --mix get_peers=1 --zipf 1 [::1]:6881
+  loadgen --payload dns:example.org 127.0.0.1:53`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -59,7 +64,7 @@ Flows are distinct source addresses and ports. See docs/loadgen.md for what the 
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.target = args[0]
-			if err := c.check(cmd.Flags().Changed("window")); err != nil {
+			if err := c.check(cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return start(c)
@@ -90,13 +95,18 @@ func (c *config) register(cmd *cobra.Command) {
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
 	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")
+	f.BoolVar(&c.miss, "miss", false, "get_peers asks for info_hashes that nobody announces")
+	f.BoolVar(&c.inOrder, "walk", false, "take flows and info_hashes one after the other, to fill a node with all of them")
+	f.Var(&c.payload, "payload", "what to send: "+payloadForms)
+	f.IntVar(&c.replyAt, "reply-at", 0, "with --payload hex: offset of the four bytes of {seq} in the reply (default as in the query)")
 	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{"mmsg", "net"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("payload", cobra.FixedCompletions([]string{"dht", "bep15", "dns:", "hex:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	_ = cmd.RegisterFlagCompletionFunc("mix", cobra.FixedCompletions([]string{defaultMix}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check finds what is wrong with the flags together; each alone was checked when it was parsed.
-func (c *config) check(windowGiven bool) error {
+func (c *config) check(given func(flag string) bool) error {
 	if err := c.params.check("--", c.timeout); err != nil {
 		return err
 	}
@@ -109,13 +119,38 @@ func (c *config) check(windowGiven bool) error {
 		return fmt.Errorf("--zipf %v: must be 0 to %d", c.zipf, maxZipf)
 	case c.io != "mmsg" && c.io != "net":
 		return fmt.Errorf("--io %q: must be mmsg or net", c.io)
-	case windowGiven && c.rate != rateMax && !c.control:
+	case given("window") && c.rate != rateMax && !c.control:
 		return errors.New("--window: only means something with --rate max, leave one of them out")
 	case c.control && c.json != "":
 		return errors.New("--json: with --control the results go to standard output, leave it out")
 	case c.control && c.hdr != "":
 		return errors.New("--hdr: with --control each result has its histogram, latency_hdr, leave it out")
 	}
+	return c.checkPayload(given)
+}
+
+// checkPayload finds what does not go with the payload.
+func (c *config) checkPayload(given func(flag string) bool) error {
+	p := &c.payload
+	if p.foreign() {
+		for _, flag := range []string{"mix", "infohashes", "zipf", "miss", "walk"} {
+			if given(flag) {
+				return fmt.Errorf("--%s: means nothing with --payload %s, leave one of them out", flag, p)
+			}
+		}
+	}
+	if err := p.fits(&c.params, "--", c.timeout); err != nil {
+		return err
+	}
+	switch {
+	case !given("reply-at"):
+		return nil
+	case p.name != "hex":
+		return errors.New("--reply-at: only means something with --payload hex:BYTES, leave it out")
+	case c.replyAt < 0 || c.replyAt > udp.MaxDatagram-p.size:
+		return fmt.Errorf("--reply-at %d: must be 0 to %d", c.replyAt, udp.MaxDatagram-p.size)
+	}
+	p.replyAt = c.replyAt
 	return nil
 }
 

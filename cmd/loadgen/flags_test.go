@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +79,26 @@ func TestFlagErrors(t *testing.T) {
 		{[]string{"--io", "xdp"}, `--io "xdp": must be mmsg or net`},
 		{[]string{"--control", "--json", "-"}, "--json: with --control"},
 		{[]string{"--control", "--hdr", "x"}, "--hdr: with --control"},
+		{[]string{"--miss"}, "--miss: with announce_peer in the mix some info_hashes are found, give a --mix without it"},
+		{[]string{"--payload", "smtp"}, `"--payload" flag: must be dht, bep15, dns:NAME or hex:BYTES with {seq}`},
+		{[]string{"--payload", "dns:"}, `name "": its parts must have 1 to 63 letters`},
+		{[]string{"--payload", "dns:a..b"}, `name "a..b"`},
+		{[]string{"--payload", "dns:" + strings.Repeat("abcdefg.", 40)}, "at most 253 letters"},
+		{[]string{"--payload", "hex:00"}, "hex:00: must hold one {seq}"},
+		{[]string{"--payload", "hex:{seq}{seq}"}, "must hold one {seq}"},
+		{[]string{"--payload", "hex:0{seq}"}, "pairs of hexadecimal digits"},
+		{[]string{"--payload", "hex:zz{seq}"}, "pairs of hexadecimal digits"},
+		{[]string{"--payload", "hex:{seq}" + strings.Repeat("00", 2000)}, "must be at most 1536 bytes"},
+		{[]string{"--payload", "bep15", "--mix", "ping=1"}, "--mix: means nothing with --payload bep15"},
+		{[]string{"--payload", "bep15", "--zipf", "1"}, "--zipf: means nothing"},
+		{[]string{"--payload", "bep15", "--infohashes", "5"}, "--infohashes: means nothing"},
+		{[]string{"--payload", "bep15", "--miss"}, "--miss"},
+		{[]string{"--payload", "bep15", "--walk"}, "--walk: means nothing"},
+		{[]string{"--payload", "dns:a", "--rate", "max", "--window", "65537"}, "--window 65537: must be at most 65536 with --payload dns:a"},
+		{[]string{"--payload", "dns:a", "--rate", "1000000"}, "--rate 1e+06: with --timeout 250ms more than 65536 queries"},
+		{[]string{"--reply-at", "4"}, "--reply-at: only means something with --payload hex"},
+		{[]string{"--payload", "hex:{seq}", "--reply-at", "1533"}, "--reply-at 1533: must be 0 to 1532"},
+		{[]string{"--payload", "hex:{seq}", "--reply-at", "-1"}, "--reply-at -1"},
 		{[]string{"--frobnicate"}, "--frobnicate"},
 	} {
 		args := tt.args
@@ -116,6 +137,24 @@ func TestParseRequest(t *testing.T) {
 	require.Equal(t, rateMax, p.rate)
 	require.Equal(t, 64, p.window)
 
+	p, err = parseRequest([]byte(`{"miss":true,"walk":true,"mix":"get_peers=1"}`), c)
+	require.NoError(t, err)
+	require.True(t, p.miss)
+	require.True(t, p.inOrder)
+
+	tracker, err := parse("--control", "--payload", "dns:a", "--rate", "10", "x:1")
+	require.NoError(t, err)
+	for _, tt := range []struct{ line, err string }{
+		{`{"mix":"ping=1"}`, "mix, miss, walk: mean nothing with --payload dns:a"},
+		{`{"miss":true}`, "mean nothing"},
+		{`{"walk":true}`, "mean nothing"},
+		{`{"rate":0,"window":100000}`, "window 100000: must be at most 65536"},
+		{`{"rate":1000000}`, "rate 1e+06: with --timeout"},
+	} {
+		_, err := parseRequest([]byte(tt.line), tracker)
+		require.ErrorContains(t, err, tt.err, tt.line)
+	}
+
 	for _, tt := range []struct{ line, err string }{
 		{`what`, "read request"},
 		{`[]`, "read request"},
@@ -153,7 +192,7 @@ func TestResultNames(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &got))
 	for _, name := range []string{"target", "duration_s", "offered_qps", "sent", "answered", "lost", "late", "duplicate",
 		"malformed", "errors", "send_qps", "answer_qps", "loss_ratio", "latency_us", "flows", "mix", "schedule_slip_us",
-		"generator_limited", "answers_in_interval", "interval_ns", "served"} {
+		"generator_limited", "answers_in_interval", "interval_ns", "served", "replies", "payload"} {
 		require.Contains(t, got, name)
 	}
 	for _, name := range []string{"p50", "p90", "p99", "p99_9", "p99_99", "max", "mean"} {

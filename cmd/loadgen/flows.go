@@ -101,9 +101,10 @@ const maxRun = 64
 type walk struct {
 	lanes     []lane // one a socket
 	perSocket uint32
-	run       uint32 // queries before it changes lanes
+	run       uint32 // queries before it changes lanes; 0: as many as the lane has flows
 	lane      int
 	left      uint32
+	taken     uint64 // flows given out so far
 }
 
 type lane struct{ next, size, stride uint32 }
@@ -118,6 +119,14 @@ func (l *layout) newWalk(n int, random func() uint64) *walk {
 	}
 	w.run = max(1, min(maxRun, uint32(n/sockets)))
 	w.left = w.run
+	return w
+}
+
+// newRound begins a walk over the same flows of which each comes once, exactly, before any comes again: it changes sockets
+// only when it has been through all flows of one. It begins at the first.
+func (l *layout) newRound(n int) *walk {
+	w := l.newWalk(n, func() uint64 { return 0 })
+	w.run, w.left = 0, w.lanes[0].size
 	return w
 }
 
@@ -148,12 +157,15 @@ func gcd(a, b uint32) uint32 {
 // flow returns the next flow.
 func (w *walk) flow() uint32 {
 	if w.left == 0 {
-		w.left = w.run
 		if w.lane++; w.lane == len(w.lanes) {
 			w.lane = 0
 		}
+		if w.left = w.run; w.run == 0 {
+			w.left = w.lanes[w.lane].size
+		}
 	}
 	w.left--
+	w.taken++
 	l := &w.lanes[w.lane]
 	offset := l.next
 	if l.next += l.stride; l.next >= l.size {

@@ -31,4 +31,5 @@ func derive(id *wire.ID, seed, kind uint64, number uint32) {
 const (
 	kindFlow     = 1 // a flow's node id
 	kindInfoHash = 2
+	kindMissing  = 3 // an info_hash that is asked for and never announced
 )

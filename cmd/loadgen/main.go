@@ -109,6 +109,10 @@ func single(e *engine, c *config, l *live, stdout io.Writer) error {
 		return err
 	}
 	if r.totalSent > 0 && r.totalAnswered == 0 {
+		if c.payload.foreign() {
+			return fmt.Errorf("target %s %w: is a server running there, does it speak %s, and does its firewall let UDP in?",
+				r.Target, errNoAnswer, c.payload.name)
+		}
 		return fmt.Errorf("target %s %w: is a node running there, does it talk to addresses like ours "+
 			"(supernode: --allow-private), and does its firewall let UDP in?", r.Target, errNoAnswer)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"supernode/dht/wire"
 	"supernode/internal/apart"
 )
 
@@ -118,6 +119,43 @@ func TestSources(t *testing.T) {
 			require.Len(t, hosts, tt.hosts)
 		}
 		loadgen(t, "--sources", "10.9.0.0/24", r.addr.String()).oneLine(t, 2, "ip route add local 10.9.0.0/24")
+	})
+}
+
+// A million hosts from one socket, each known for what it is and answering the target, between trials, too.
+func TestMillionFlows(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func(t *testing.T) {
+		const million = 1_000_000
+		addRange(t, "10.64.0.0/10")
+		addAddress(t, "10.0.0.1/32")
+		r := respondAt(t, "10.0.0.1:6881", good)
+		c := startControlled(t, "--flows", "1000000", "--infohashes", "1000000", "--zipf", "1", "--sources", "10.64.0.0/10",
+			"--mix", "announce_peer=1", "--timeout", "1s", "--warmup", "0s", r.addr.String())
+		require.Equal(t, million, c.next("ready").Flows)
+		got := c.trial(`{"rate": 10000, "duration_s": 0.2, "walk": true}`)
+		require.Equal(t, got.Sent, got.Answered)
+		require.EqualValues(t, len(flowsOf(r.all())), got.Walked.Flows, "each flow is another host")
+		require.Equal(t, got.Walked.Flows, got.Walked.Infohashes)
+
+		p := netip.MustParsePrefix("10.64.0.0/10")
+		l, err := planFlows(million, r.addr.Addr(), p, true)
+		require.NoError(t, err)
+		port := r.all()[0].from.Port()
+		hosts := []uint32{0, 1, million / 2, million - 1}
+		for _, flow := range hosts {
+			ping := wire.Message{Kind: wire.Query, Method: wire.Ping, T: []byte("idle"), ID: responderID}
+			r.send(ping.Append(nil), netip.AddrPortFrom(l.source(flow), port))
+		}
+		for end := time.Now().Add(waitLimit); len(r.responses()) < len(hosts); time.Sleep(waitStep) {
+			require.True(t, time.Now().Before(end), "%d of %d hosts answered", len(r.responses()), len(hosts))
+		}
+		for i, a := range r.responses() {
+			var id wire.ID
+			derive(&id, 1, kindFlow, hosts[i])
+			require.Equal(t, id[:], a.m.ID)
+		}
+		c.end()
 	})
 }
 

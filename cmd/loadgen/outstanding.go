@@ -106,6 +106,21 @@ func (o *outstanding) abandon() {
 // deadline is when the oldest pending query times out. Only valid after expire, and if any is pending.
 func (o *outstanding) deadline() int64 { return o.at(o.tail).sent + o.timeout }
 
+// recent is the latest query to flow whose number ends in low, for protocols that carry no more of it; if flow has none,
+// it is the latest of any.
+func (o *outstanding) recent(low uint16, flow uint32) (seq uint32) {
+	latest := o.head - 1 - uint32(uint16(o.head-1)-low)
+	for seq = latest; ; seq -= 1 << 16 {
+		age := o.head - seq
+		if uint64(age) > o.issued || age > uint32(len(o.slots)) {
+			return latest
+		}
+		if o.at(seq).flow == flow {
+			return seq
+		}
+	}
+}
+
 // answer judges an answer to query seq that came to flow. The slot is nil where the query is too old to be
 // remembered, or of an earlier trial, and where there is none. The caller has called expire just before.
 func (o *outstanding) answer(seq, flow uint32) (*slot, verdict) {

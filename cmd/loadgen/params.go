@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"supernode/dht/wire"
 )
 
 const (
@@ -18,7 +20,9 @@ const (
 // params are what one trial can choose; the command line gives the first, and the default of all others.
 type params struct {
 	rate     rate
-	window   int // outstanding queries of a closed loop
+	miss     bool // get_peers asks for info_hashes that nobody announces
+	inOrder  bool // flows and info_hashes come one after the other
+	window   int  // outstanding queries of a closed loop
 	warmup   time.Duration
 	duration time.Duration
 	flows    int
@@ -63,6 +67,9 @@ func (p *params) check(prefix string, timeout time.Duration) error {
 		return fmt.Errorf("%srate %v: must be 0 to %d", prefix, r, maxRate)
 	case p.rate == rateMax && (p.window < 1 || p.window > maxWindow):
 		return fmt.Errorf("%swindow %d: must be 1 to %d", prefix, p.window, maxWindow)
+	case p.miss && p.mix.weight[wire.AnnouncePeer] > 0:
+		return fmt.Errorf("%smiss: with announce_peer in the mix some info_hashes are found, give a %smix without it, as in get_peers=1",
+			prefix, prefix)
 	case p.duration <= 0:
 		return fmt.Errorf("%sduration %v: must be longer than 0", prefix, p.duration)
 	case p.warmup < 0:

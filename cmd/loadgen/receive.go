@@ -29,6 +29,10 @@ func (e *engine) datagram(socket int, payload []byte, source netip.AddrPort, loc
 		t.stray++
 		return
 	}
+	if e.payload.foreign() {
+		e.foreignReply(flow, payload, now, t)
+		return
+	}
 	m := &e.message
 	if err := wire.Parse(payload, m); err != nil {
 		t.unparseable++
@@ -41,7 +45,28 @@ func (e *engine) datagram(socket int, payload []byte, source netip.AddrPort, loc
 		return
 	}
 	if e.trial != nil {
-		e.answer(flow, now)
+		e.answer(flow, len(payload), now)
+	}
+}
+
+// foreignReply deals with a reply to a query of another kind than the DHT's.
+func (e *engine) foreignReply(flow uint32, reply []byte, now int64, t *tally) {
+	seq, code := e.payload.read(reply)
+	if code == notReply {
+		t.unparseable++
+		return
+	}
+	if e.trial == nil {
+		return
+	}
+	if e.payload.size == 2 {
+		seq = e.table.recent(uint16(seq), flow)
+	}
+	if q := e.match(seq, flow, now); q != nil && q.cohort {
+		if code != 0 {
+			e.trial.errors.add(code)
+		}
+		e.trial.replies[q.method].add(len(reply), 0, 0, code != 0)
 	}
 }
 
@@ -53,14 +78,34 @@ func (e *engine) isTarget(a netip.AddrPort) bool {
 	return a.Addr().Zone() != "" && netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()) == e.unzoned
 }
 
-// answer deals with the response or error in e.message.
-func (e *engine) answer(flow uint32, now int64) {
+// answer deals with the response or error in e.message, a datagram of so many bytes.
+func (e *engine) answer(flow uint32, size int, now int64) {
 	t, m := e.trial, &e.message
 	if len(m.T) != 4 {
 		t.unmatched++
 		return
 	}
-	q, v := e.table.answer(binary.BigEndian.Uint32(m.T), flow)
+	q := e.match(binary.BigEndian.Uint32(m.T), flow, now)
+	if q == nil {
+		return
+	}
+	if q.cohort {
+		if m.Kind == wire.Error {
+			t.errors.add(m.Code)
+		}
+		nodes, peers, wrong := judge(q.method, m)
+		t.replies[q.method].add(size, nodes, peers, wrong)
+	}
+	if q.method == wire.GetPeers && m.Token != nil {
+		e.tokens.push(now, q.flow, q.item, m.Token)
+	}
+}
+
+// match counts a reply to query seq that came to flow, and returns the query that it is the answer to: nil if it is
+// late, a duplicate, or to nothing.
+func (e *engine) match(seq, flow uint32, now int64) *slot {
+	t := e.trial
+	q, v := e.table.answer(seq, flow)
 	switch v {
 	case verdictLate:
 		t.late++
@@ -74,11 +119,13 @@ func (e *engine) answer(flow uint32, now int64) {
 		}
 	case verdictAnswer:
 		e.answered(q, now)
+		return q
 	}
+	return nil
 }
 
 func (e *engine) answered(q *slot, now int64) {
-	t, m := e.trial, &e.message
+	t := e.trial
 	t.totalAnswered++
 	if t.phase == phaseMeasure {
 		t.answersInInterval++
@@ -89,11 +136,5 @@ func (e *engine) answered(q *slot, now int64) {
 		if e.feed != nil {
 			record(e.feed.current.latency, now-q.due)
 		}
-		if m.Kind == wire.Error {
-			t.errors.add(m.Code)
-		}
-	}
-	if q.method == wire.GetPeers && m.Token != nil {
-		e.tokens.push(now, q.flow, q.item, m.Token)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"supernode/dht/wire"
 )
 
 // A result is generator_limited when it may say more about the generator than about the target: for one of
@@ -35,6 +37,7 @@ type result struct {
 	Mix        map[string]methodCount `json:"mix"`
 	SlipUS     slip                   `json:"schedule_slip_us"`
 	Limited    bool                   `json:"generator_limited"`
+	Replies    map[string]replyCount  `json:"replies"` // of the cohort, by method
 
 	LimitedBy         []string       `json:"generator_limited_by"`
 	Loop              string         `json:"loop"`             // open or closed
@@ -52,6 +55,10 @@ type result struct {
 	GeneratorCPUNS    int64          `json:"generator_cpu_ns,omitempty"` // of the loop's thread, within the interval
 	GeneratorBusy     *float64       `json:"generator_busy,omitempty"`   // see limitBusy
 	LatencyHDR        string         `json:"latency_hdr"`                // HdrHistogram V2, compressed, base64; in ns
+
+	Payload string  `json:"payload"`
+	Miss    bool    `json:"miss,omitempty"`
+	Walked  *walked `json:"walked,omitempty"`
 
 	totalSent, totalAnswered uint64
 	latency                  *hdrhistogram.Histogram
@@ -83,6 +90,7 @@ type malformedCount struct {
 	Unmatched   uint64 `json:"unmatched"`   // answers nothing that was asked
 	WrongFlow   uint64 `json:"wrong_flow"`  // answers what another flow asked
 	Stray       uint64 `json:"stray"`       // not from the target, or not to a flow
+	TooLong     uint64 `json:"too_long"`    // beyond maxReplyBytes, and never read
 }
 
 // sendErrors are queries that never left, as the kernel refused them. They are among the lost.
@@ -102,10 +110,12 @@ func newResult(e *engine, t *trial) (*result, error) {
 		Answered:          sum(&t.answered),
 		Late:              t.late,
 		Duplicate:         t.duplicate,
-		Malformed:         t.unparseable + t.unmatched + t.wrongFlow + t.stray,
 		Errors:            t.errors.byCode(),
 		Flows:             t.flows,
 		Mix:               map[string]methodCount{},
+		Replies:           map[string]replyCount{},
+		Payload:           e.payload.String(),
+		Miss:              t.miss,
 		LimitedBy:         []string{},
 		Loop:              "open",
 		WarmupS:           t.warmup.Seconds(),
@@ -115,13 +125,15 @@ func newResult(e *engine, t *trial) (*result, error) {
 		IntervalNS:        t.measureTo - t.measureFrom,
 		AnswersInInterval: t.answersInInterval,
 		Served:            t.served,
-		MalformedBy:       malformedCount{t.unparseable, t.unmatched, t.wrongFlow, t.stray},
+		MalformedBy:       malformedCount{t.unparseable, t.unmatched, t.wrongFlow, t.stray, t.final.Truncated - t.before.stats.Truncated},
 		LatencyUS:         micro(t.latency),
 		SlipUS:            slip{P99: micro(t.slip).P99, Max: micro(t.slip).Max},
 		totalSent:         t.totalSent,
 		totalAnswered:     t.totalAnswered,
 		latency:           t.latency,
 	}
+	by := r.MalformedBy
+	r.Malformed = by.Unparseable + by.Unmatched + by.WrongFlow + by.Stray + by.TooLong
 	r.Lost = r.Sent - r.Answered
 	r.LossRatio = ratio(r.Lost, r.Sent)
 	interval := float64(r.IntervalNS) / 1e9
@@ -135,11 +147,7 @@ func newResult(e *engine, t *trial) (*result, error) {
 	if !t.open() {
 		r.Loop, r.Window, r.OfferedQPS = "closed", t.window, r.SendQPS
 	}
-	for _, m := range mixMethods {
-		if t.mix.weight[m] > 0 || t.sent[m] > 0 {
-			r.Mix[m.String()] = methodCount{Sent: t.sent[m], Answered: t.answered[m]}
-		}
-	}
+	r.methods(e, t)
 	r.own(t)
 	r.judge(t)
 	hdr, err := t.latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
@@ -148,6 +156,28 @@ func newResult(e *engine, t *trial) (*result, error) {
 	}
 	r.LatencyHDR = string(hdr)
 	return r, nil
+}
+
+// methods fills in what is told of each method.
+func (r *result) methods(e *engine, t *trial) {
+	tell := func(name string, m wire.Method) {
+		r.Mix[name] = methodCount{Sent: t.sent[m], Answered: t.answered[m]}
+		if t.answered[m] > 0 {
+			r.Replies[name] = t.replies[m].count()
+		}
+	}
+	if e.payload.foreign() {
+		tell(e.payload.name, wire.Unknown)
+		return
+	}
+	for _, m := range mixMethods {
+		if t.mix.weight[m] > 0 || t.sent[m] > 0 {
+			tell(m.String(), m)
+		}
+	}
+	if t.inOrder {
+		r.Walked = &walked{Flows: e.round.walk.taken, Infohashes: e.round.next}
+	}
 }
 
 // own fills in what the generator's own side did.

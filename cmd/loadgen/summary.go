@@ -30,12 +30,13 @@ func (r *result) summary(w io.Writer) error {
 	q := r.LatencyUS
 	row("latency", "p50 %s, p90 %s, p99 %s, p99.9 %s, p99.99 %s, max %s µs",
 		thousands(q.P50), thousands(q.P90), thousands(q.P99), thousands(q.P99_9), thousands(q.P99_99), thousands(q.Max))
-	for _, m := range mixMethods {
-		if c, ok := r.Mix[m.String()]; ok {
-			row(m.String(), "%s sent, %s answered", count(c.Sent), count(c.Answered))
-		}
+	for _, name := range r.methodNames() {
+		c := r.Mix[name]
+		row(name, "%s sent, %s answered%s", count(c.Sent), count(c.Answered), r.Replies[name].words(c.Answered))
 	}
-	row("served", "%s queries of the target", count(r.Served))
+	if r.Payload == "dht" {
+		row("served", "%s queries of the target", count(r.Served))
+	}
 	if r.Loop == "open" {
 		row("slip", "p99 %s, max %s µs", thousands(r.SlipUS.P99), thousands(r.SlipUS.Max))
 	}
@@ -50,6 +51,37 @@ func (r *result) summary(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// methodNames is the keys of Mix in the order they are shown.
+func (r *result) methodNames() (names []string) {
+	for _, m := range mixMethods {
+		if _, ok := r.Mix[m.String()]; ok {
+			names = append(names, m.String())
+		}
+	}
+	if names == nil {
+		return slices.Collect(maps.Keys(r.Mix)) // another payload: just one
+	}
+	return names
+}
+
+// words says what the replies were like, behind how many they were.
+func (c replyCount) words(replies uint64) string {
+	if replies == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(", medians %d bytes", c.BytesP50)
+	if c.NodesP50 > 0 {
+		text += fmt.Sprintf(", %d nodes", c.NodesP50)
+	}
+	if c.PeersP50 > 0 {
+		text += fmt.Sprintf(", %d peers", c.PeersP50)
+	}
+	if c.Wrong > 0 {
+		text += fmt.Sprintf(", %s wrong", count(c.Wrong))
+	}
+	return text
 }
 
 // limitText explains the members of generator_limited_by.

@@ -27,6 +27,7 @@ type tally struct {
 	duplicate      uint64
 	latency        *hdrhistogram.Histogram // from due to answered
 	slip           *hdrhistogram.Histogram // from due to sent
+	replies        []replyTally            // by method
 
 	// From the beginning of the measured interval to the end of the grace period.
 	late                                     uint64
@@ -37,7 +38,9 @@ type tally struct {
 	answersInInterval uint64
 }
 
-func newTally() *tally { return &tally{latency: newHistogram(), slip: newHistogram()} }
+func newTally() *tally {
+	return &tally{latency: newHistogram(), slip: newHistogram(), replies: make([]replyTally, wire.AnnouncePeer+1)}
+}
 
 // startMeasuring forgets what belongs to the warm-up alone.
 func (t *tally) startMeasuring() {

@@ -26,13 +26,14 @@ const lateEdge = 10_000_000
 type trial struct {
 	params
 	tally
-	phase   phase
-	begin   int64
-	edge    int64 // when the phase ends
-	pace    pace  // open loop only
-	walk    *walk
-	chooser chooser
-	random  *rand.PCG
+	phase    phase
+	begin    int64
+	edge     int64 // when the phase ends
+	pace     pace  // open loop only
+	walk     *walk
+	chooser  chooser
+	universe uint64 // kind of the info_hashes that get_peers asks for
+	random   *rand.PCG
 
 	measureFrom, measureTo int64 // as it really was
 	halted                 bool
@@ -49,13 +50,18 @@ type reading struct {
 
 func newTrial(p params, l *layout) *trial {
 	random := rand.NewPCG(p.seed, mixBits(p.seed))
-	return &trial{
-		params:  p,
-		tally:   *newTally(),
-		random:  random,
-		walk:    l.newWalk(p.flows, random.Uint64),
-		chooser: p.mix.chooser(),
+	t := &trial{
+		params:   p,
+		tally:    *newTally(),
+		random:   random,
+		walk:     l.newWalk(p.flows, random.Uint64),
+		chooser:  p.mix.chooser(),
+		universe: kindInfoHash,
 	}
+	if p.miss {
+		t.universe = kindMissing
+	}
+	return t
 }
 
 // start begins the warm-up.
@@ -155,6 +161,9 @@ func (e *engine) send(now int64) (wake int64) {
 	t := e.trial
 	switch {
 	case t.phase >= phaseGrace:
+		if t.inOrder {
+			e.settle(now)
+		}
 		return t.edge
 	case t.open():
 		return e.sendDue(now)

@@ -20,7 +20,7 @@
 // The backends: OpenMmsg, for Linux (recvmmsg(2), sendmmsg(2), ppoll(2)), and OpenNet, for every system
 // with BSD sockets or Winsock, one system call a datagram and one more copy.
 //
-// The limits. Datagrams longer than MaxDatagram are dropped. UDP_GRO and UDP_SEGMENT stay off: a node's
+// The limits. Datagrams longer than a slot, MaxDatagram but for NewLongInbox, are dropped. UDP_GRO and UDP_SEGMENT stay off: a node's
 // peers are many and send one datagram each, so there is nothing to coalesce. IPv6 sockets take IPv6
 // only (IPV6_V6ONLY): listen on both wildcards to serve both, so that no address is ever mapped. ICMP
 // errors about what was sent are not asked for (IP_RECVERR). Fragments may be sent where the path's MTU

@@ -5,7 +5,8 @@ import "net/netip"
 // Inbox is one received batch. All memory is allocated by NewInbox and used again by each Receive:
 // whatever the views below return is valid until the next Receive into the same Inbox.
 type Inbox struct {
-	slots    []byte // batch times MaxDatagram
+	room     int    // of a slot, in bytes
+	slots    []byte // batch times room
 	arrivals []arrival
 	n        int // the datagrams delivered are arrivals[:n]
 	socket   int
@@ -20,14 +21,19 @@ type arrival struct {
 }
 
 // NewInbox returns an Inbox for up to batch datagrams, 1 to 1024; 0 means 64.
-func NewInbox(batch int) *Inbox {
+func NewInbox(batch int) *Inbox { return NewLongInbox(batch, MaxDatagram) }
+
+// NewLongInbox is NewInbox for datagrams of up to room bytes, at least MaxDatagram and below 65,536, such as come in
+// fragments. OpenNet delivers none beyond MaxDatagram all the same.
+func NewLongInbox(batch, room int) *Inbox {
 	batch = clampBatch(batch)
 	in := &Inbox{
-		slots:    make([]byte, batch*MaxDatagram),
+		room:     room,
+		slots:    make([]byte, batch*room),
 		arrivals: make([]arrival, batch),
 		wire:     newWire(batch),
 	}
-	in.wire.armInbox(in.slots)
+	in.wire.armInbox(in.slots, room)
 	return in
 }
 
@@ -40,7 +46,7 @@ func (in *Inbox) Socket() int { return in.socket }
 // Payload returns a view of datagram i. The caller may write to it.
 func (in *Inbox) Payload(i int) []byte {
 	a := &in.arrivals[:in.n][i]
-	start := int(a.slot) * MaxDatagram
+	start := int(a.slot) * in.room
 	end := start + int(a.size)
 	return in.slots[start:end:end]
 }
@@ -65,7 +71,7 @@ func (in *Inbox) deliver(slot, size int, source netip.AddrPort, local netip.Addr
 }
 
 // slot returns the memory of slot i.
-func (in *Inbox) slot(i int) []byte { return in.slots[i*MaxDatagram : (i+1)*MaxDatagram] }
+func (in *Inbox) slot(i int) []byte { return in.slots[i*in.room : (i+1)*in.room] }
 
 func clampBatch(batch int) int {
 	if batch <= 0 {

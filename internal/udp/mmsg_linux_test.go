@@ -256,3 +256,19 @@ func BenchmarkBatch(b *testing.B) {
 		}
 	}
 }
+
+// An Inbox with more room takes what comes in fragments, and drops what is longer still.
+func TestLongInbox(t *testing.T) {
+	const room = 9000
+	server := mmsgBackend.mustOpen(t, Options{}, "127.0.0.1:0")
+	client := mmsgBackend.mustOpen(t, Options{}, "127.0.0.1:0")
+	long := strings.Repeat("x", room+1)
+	send(client, server.Local()[0], netip.Addr{}, "", long, long[1:], "last", long[2:])
+
+	got := receive(t, server, NewLongInbox(0, room), 4)
+	require.Empty(t, got[0].payload)
+	require.Equal(t, long[1:], string(got[1].payload))
+	require.Equal(t, "last", string(got[2].payload))
+	require.Equal(t, long[2:], string(got[3].payload))
+	require.EqualValues(t, 1, server.Stats().Truncated)
+}

@@ -18,5 +18,5 @@ func OpenMmsg(listen []netip.AddrPort, o Options) (Transport, error) {
 // wire is nothing where no backend needs it.
 type wire struct{}
 
-func newWire(int) wire       { return wire{} }
-func (wire) armInbox([]byte) {}
+func newWire(int) wire            { return wire{} }
+func (wire) armInbox([]byte, int) {}

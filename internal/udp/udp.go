@@ -67,7 +67,7 @@ type Stats struct {
 	ReceiveCalls, SendCalls uint64
 	// BytesIn and BytesOut are UDP payload bytes of what was received and sent.
 	BytesIn, BytesOut uint64
-	// Truncated datagrams were longer than MaxDatagram, and dropped.
+	// Truncated datagrams were longer than a slot of the Inbox, and dropped.
 	Truncated uint64
 	// SendErrors are the datagrams that were not sent.
 	SendErrors SendErrors

@@ -39,12 +39,12 @@ func newWire(batch int) wire {
 	return w
 }
 
-// armInbox points each header at its slot.
-func (w *wire) armInbox(slots []byte) {
+// armInbox points each header at its slot of so many bytes.
+func (w *wire) armInbox(slots []byte, room int) {
 	for i := range w.headers {
 		e := &w.envelopes[i]
-		e.iov.Base = &slots[i*MaxDatagram]
-		e.iov.SetLen(MaxDatagram)
+		e.iov.Base = &slots[i*room]
+		e.iov.SetLen(room)
 		w.arm(i)
 	}
 }

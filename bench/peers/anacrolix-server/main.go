@@ -7,11 +7,13 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/anacrolix/dht/v2"
+	"github.com/anacrolix/dht/v2/krpc"
 	peer_store "github.com/anacrolix/dht/v2/peer-store"
 	"github.com/anacrolix/log"
 	"golang.org/x/time/rate"
@@ -42,16 +44,36 @@ func run(args []string) error {
 	config.NoSecurity = true
 	config.StartingNodes = func() ([]dht.Addr, error) { return nil, nil }
 	config.SendLimiter = rate.NewLimiter(rate.Inf, 0)
-	config.PeerStore = new(peer_store.InMemory)
+	config.PeerStore = &store{peers: make(map[peer_store.InfoHash]map[netip.Addr]uint16)}
 	config.Logger = log.Default.FilterLevel(log.Error)
+	asked := make(chan *net.UDPAddr)
+	config.OnQuery = func(_ *krpc.Msg, source net.Addr) bool {
+		select {
+		case asked <- source.(*net.UDPAddr):
+		default:
+		}
+		return true
+	}
 	server, err := dht.NewServer(config)
 	if err != nil {
 		return fmt.Errorf("start server: %w", err)
 	}
 	defer server.Close()
+	go meet(server, asked)
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	<-stop
 	return nil
+}
+
+// neighbours is how many of those that ask are pinged, which is many times what the table has room for.
+const neighbours = 1000
+
+// meet pings the first that ask. The library keeps whoever asks, but names only nodes that have answered it, and leaves it to
+// others to make them.
+func meet(server *dht.Server, asked <-chan *net.UDPAddr) {
+	for range neighbours {
+		server.Ping(<-asked)
+	}
 }
