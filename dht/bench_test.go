@@ -86,7 +86,7 @@ func BenchmarkHandle(b *testing.B) {
 			b.ResetTimer()
 			for i := range b.N {
 				if i%maxProbeQueue == 0 {
-					n.probes.verify.n = 0 // as if Poll had asked them all, at whatever pace
+					n.newcomers.verify.n = 0 // as if Poll had asked them all, at whatever pace
 				}
 				q := i % benchQueries
 				out, o := n.Handle(now, benchSource(q), queries[q], buf)
