@@ -430,6 +430,9 @@ func TestNewRejects(t *testing.T) {
 		"MaxPeers":      {Seed: seed, MaxPeers: MaxMaxPeers + 1},
 		"MaxItems -1":   {Seed: seed, MaxItems: -1},
 		"MaxItems":      {Seed: seed, MaxItems: MaxMaxItems + 1},
+		"Workers -1":    {Seed: seed, Workers: -1},
+		"Workers 65":    {Seed: seed, Workers: MaxWorkers + 1},
+		"Workers 2":     {Seed: seed, Workers: 2, Share: newNode(t, Config{})},
 		"all-zero Seed": {},
 	} {
 		_, err := New(c)
