@@ -18,9 +18,9 @@ const (
 
 // bigNode is a node at the size it is made for: a million verified nodes and a million info_hashes, so that memory is
 // missed in the caches as it is in life.
-func bigNode(tb testing.TB) (*Node, []wire.ID) {
+func bigNode(tb testing.TB, workers int) (*Node, []wire.ID) {
 	tb.Helper()
-	n, err := New(Config{Seed: [32]byte{1}, Version: [4]byte{'S', 'N', 0, 1}, MaxNodes: benchNodes + 1, Start: 0})
+	n, err := New(Config{Seed: [32]byte{1}, Version: [4]byte{'S', 'N', 0, 1}, MaxNodes: benchNodes + 1, Start: 0, Workers: workers})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func bigNode(tb testing.TB) (*Node, []wire.ID) {
 	infohashes := make([]wire.ID, benchInfohashes)
 	for i := range infohashes {
 		rng.Read(infohashes[i][:])
-		n.peers.announce(0, &infohashes[i], benchSource(i), false)
+		n.part(&infohashes[i]).announce(0, &infohashes[i], benchSource(i), false)
 	}
 	return n, infohashes
 }
@@ -49,7 +49,7 @@ func benchSource(i int) netip.AddrPort {
 // table and queued for a ping: there is a place left in it, and room in the queue. It is the dearest path of a query; in
 // life the queue is often full.
 func BenchmarkHandle(b *testing.B) {
-	n, infohashes := bigNode(b)
+	n, infohashes := bigNode(b, 1)
 	rng := rand.NewChaCha8([32]byte{3})
 	now := Instant(time.Second)
 	var id [20]byte

@@ -123,12 +123,11 @@ func TestWorkersKeepTheirPort(t *testing.T) {
 	p.stopped()
 }
 
-// newTestCrew makes a crew on 127.0.0.1 that the test drives itself.
+// newTestCrew makes a crew on 127.0.0.1. Its sockets stay open until it has run, or the test closes them.
 func newTestCrew(t *testing.T, workers int) *worker {
 	t.Helper()
 	transports, err := udp.OpenMmsgGroup([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, udp.Options{}, workers)
 	require.NoError(t, err)
-	t.Cleanup(func() { closeAll(transports) })
 	c := &config{listen: transports[0].Local(), options: options{
 		batch: 64, workers: workers, maxNodes: 1000, maxPeers: 1000, maxItems: 1000, allowPrivate: true,
 	}}
@@ -139,9 +138,20 @@ func newTestCrew(t *testing.T, workers int) *worker {
 	return w
 }
 
+// driven is a crew that the test drives itself.
+func driven(t *testing.T) *worker {
+	w := newTestCrew(t, 2)
+	t.Cleanup(func() {
+		for _, m := range w.crew {
+			m.transport.Close()
+		}
+	})
+	return w
+}
+
 // TestCrewStalls: one worker that does not go round its loop is enough to be unwell.
 func TestCrewStalls(t *testing.T) {
-	w := newTestCrew(t, 2)
+	w := driven(t)
 	health := func() int {
 		recorder := httptest.NewRecorder()
 		newMux(w).ServeHTTP(recorder, httptest.NewRequest("GET", "/healthz", nil))
@@ -161,7 +171,7 @@ func TestCrewStalls(t *testing.T) {
 
 // TestNudge: the first worker rests, and a mate hears of somebody to ask.
 func TestNudge(t *testing.T) {
-	w := newTestCrew(t, 2)
+	w := driven(t)
 	_, err := w.turn(0) // nothing to say
 	require.NoError(t, err)
 	returned := make(chan error, 1)
