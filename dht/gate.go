@@ -90,8 +90,9 @@ func (g *gate) open() {
 	g.closing.unlock()
 }
 
-// spin is a lock for what is short, and seldom wanted by two. It is for several workers only: one need not lock it.
+// spin is a lock for what is short, and seldom wanted by two. One worker alone need not lock it.
 type spin struct {
+	_    [128]byte // who stands beside it is read by those who do not want it
 	held atomic.Bool
 	_    [124]byte
 }
