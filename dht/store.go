@@ -17,7 +17,7 @@ type store struct {
 	items *itemStore
 
 	shared    bool // by several workers
-	lockItems spin // for the items, if shared
+	lockItems spin // for the items, if shared: they are seldom asked for
 
 	sample     sample
 	lockSample spin // for the sample, if shared
@@ -39,13 +39,13 @@ const partsOfWorker = 4
 // up, and each source its even share of the floor in each part.
 func newStore(c Config, rng *rand.ChaCha8) *store {
 	key := newHashKey(rng)
-	s := &store{shared: c.Workers > 1}
+	s := &store{shared: c.Workers > 1, itemsDue: c.Start}
 	n := 1
 	if s.shared {
 		n = powerOfTwo(partsOfWorker * c.Workers)
 	}
 	for range n {
-		p := &part{gate: newGate(c.Workers), peerStore: newPeerStore((c.MaxPeers+n-1)/n, key)}
+		p := &part{gate: newGate(c.Workers), peerStore: newPeerStore((c.MaxPeers+n-1)/n, key), due: c.Start}
 		p.shares.floor = (sourceFloor + n - 1) / n
 		p.hand.last = c.Start
 		s.parts = append(s.parts, p)

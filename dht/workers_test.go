@@ -195,7 +195,8 @@ func (c *crew) requireClosest(t *testing.T) {
 // TestWorkersKeepBounds: more is announced from everywhere than there is room for.
 func TestWorkersKeepBounds(t *testing.T) {
 	const workers, limit = 4, 1000
-	first := newNode(t, Config{Workers: workers, MaxPeers: limit, MaxItems: 10})
+	start := Instant(-36 * time.Hour)
+	first := newNode(t, Config{Workers: workers, MaxPeers: limit, MaxItems: 10, Start: start})
 	parts := len(first.parts)
 	require.Equal(t, partsOfWorker*workers, parts)
 	var all sync.WaitGroup
@@ -204,12 +205,12 @@ func TestWorkersKeepBounds(t *testing.T) {
 			for k := range limit {
 				infohash, src := idOf(byte(k), byte(n.worker), byte(k>>8), 'h'), addr4(n.worker<<16|k)
 				var token [tokenSize]byte
-				n.tokens.put(&token, 0, src.Addr(), infohash[:])
-				n.Handle(0, src, encodeQuery(wire.Message{Method: wire.AnnouncePeer, InfoHash: infohash[:], Token: token[:], ImpliedPort: true}), nil)
+				n.tokens.put(&token, start, src.Addr(), infohash[:])
+				n.Handle(start, src, encodeQuery(wire.Message{Method: wire.AnnouncePeer, InfoHash: infohash[:], Token: token[:], ImpliedPort: true}), nil)
 				value := fmt.Appendf(nil, "8:%02d-%05d", n.worker, k)
 				target := ImmutableTarget(value)
-				n.tokens.put(&token, 0, src.Addr(), target[:])
-				n.Handle(0, src, encodeQuery(wire.Message{Method: wire.Put, Value: value, Token: token[:]}), nil)
+				n.tokens.put(&token, start, src.Addr(), target[:])
+				n.Handle(start, src, encodeQuery(wire.Message{Method: wire.Put, Value: value, Token: token[:]}), nil)
 			}
 		})
 	}
@@ -218,11 +219,9 @@ func TestWorkersKeepBounds(t *testing.T) {
 	require.Greater(t, first.Counts().Peers, limit*9/10)
 	require.LessOrEqual(t, first.Counts().Items, 10)
 	requireWhole(t, first.items)
-	first.Poll(Instant(peerLifetime+time.Minute), nil)
-	for now := Instant(peerLifetime + time.Minute); now < Instant(peerLifetime+10*time.Minute); now += Instant(time.Second) {
-		first.Poll(now, nil)
-	}
+	run(t, first, start, start.Add(itemLifetime+10*time.Minute))
 	require.Zero(t, first.Counts().Peers, "the expired are swept from all parts")
+	require.Zero(t, first.Counts().Items)
 }
 
 // TestWorkersSave: what is in the parts is all saved, and goes to its part again, of whatever number.
