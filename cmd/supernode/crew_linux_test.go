@@ -93,16 +93,24 @@ func requireShared(t *testing.T, p *process, all []*peer) {
 func TestWorkersPinned(t *testing.T) {
 	a, b := processors(t)
 	p := start(t, "--workers", "2", "--cpu", fmt.Sprintf("%d,%d", a, b))
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.cmd.Process.Pid))
-	require.NoError(t, err)
-	alone := map[string]int{}
-	for _, file := range files {
-		status, err := os.ReadFile(file)
+	var alone map[string]int
+	var files []string
+	await(t, "threads on one processor", func() bool {
+		alone = map[string]int{}
+		var err error
+		files, err = filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.cmd.Process.Pid))
 		require.NoError(t, err)
-		_, list, _ := strings.Cut(string(status), "Cpus_allowed_list:\t")
-		list, _, _ = strings.Cut(list, "\n")
-		alone[list]++
-	}
+		for _, file := range files {
+			status, err := os.ReadFile(file)
+			if err != nil {
+				continue // a thread that has ended
+			}
+			_, list, _ := strings.Cut(string(status), "Cpus_allowed_list:\t")
+			list, _, _ = strings.Cut(list, "\n")
+			alone[list]++
+		}
+		return alone[strconv.Itoa(a)] > 0 && alone[strconv.Itoa(b)] > 0
+	})
 	require.Equal(t, 1, alone[strconv.Itoa(a)], "%v", alone)
 	require.Equal(t, 1, alone[strconv.Itoa(b)], "%v", alone)
 	require.Greater(t, len(files), 2, "the others run on both")
