@@ -16,8 +16,16 @@ func (n *Node) accept(now Instant, src netip.AddrPort, m *wire.Message) Outcome 
 	if len(m.T) != 4 {
 		return Outcome{Verdict: DropUnsolicited}
 	}
-	addr := wire.AppendAddr(n.scratch.ip[:0], src)
-	q, ok := n.pending.take(binary.BigEndian.Uint32(m.T), addr)
+	tid, addr := binary.BigEndian.Uint32(m.T), wire.AppendAddr(n.scratch.ip[:0], src)
+	n.enter()
+	waits := n.pending.waits(tid, addr)
+	n.leave()
+	if !waits { // whoever floods us with answers is not to close the gate
+		return Outcome{Verdict: DropUnsolicited}
+	}
+	n.gate.close()
+	defer n.gate.open()
+	q, ok := n.pending.take(tid, addr)
 	if !ok {
 		return Outcome{Verdict: DropUnsolicited}
 	}
@@ -71,7 +79,7 @@ func (n *Node) learn(now Instant, f family, nodes []byte) (news int) {
 
 // consider queues a verifying ping to an address that was named as a node's. It reports whether it did.
 func (n *Node) consider(now Instant, addr netip.AddrPort) bool {
-	return n.considerAfter(considerAgain, now, addr)
+	return n.considerAfter(n.named(), considerAgain, now, addr)
 }
 
 // considerAsker is consider for the source of a query.
@@ -80,7 +88,7 @@ func (n *Node) considerAsker(now Instant, src netip.AddrPort) {
 	if n.tables[familyOf(src.Addr())].count < fewNodes {
 		pause = considerCaller
 	}
-	n.considerAfter(pause, now, src)
+	n.considerAfter(&n.newcomers, pause, now, src)
 }
 
 // considerAfter queues a verifying ping to an address that may be a node's, unless it is one we have, its host was
@@ -88,15 +96,15 @@ func (n *Node) considerAsker(now Instant, src netip.AddrPort) {
 //
 // Every query comes by here. So the questions are in the order of what they cost: the table is searched last, and not
 // for clients that do not answer, who were asked lately.
-func (n *Node) considerAfter(pause time.Duration, now Instant, addr netip.AddrPort) bool {
+func (n *Node) considerAfter(among *newcomers, pause time.Duration, now Instant, addr netip.AddrPort) bool {
 	f := familyOf(addr.Addr())
 	table := n.tables[f]
-	if n.probes.verify.room() == 0 || table.count >= table.limit {
+	if among.verify.room() == 0 || table.count >= table.limit {
 		return false
 	}
 	var c compactAddr
 	t := targetAt(f, wire.AppendAddr(c[:0], addr))
-	last, entry := n.probes.place(now, table.host(t.addr[:]), f)
+	last, entry := among.place(now, table.host(t.addr[:]), f)
 	if within(pause, *last, entry) {
 		return false
 	}
@@ -104,8 +112,8 @@ func (n *Node) considerAfter(pause time.Duration, now Instant, addr netip.AddrPo
 		return false
 	}
 	*last = entry
-	n.probes.verify.push(t)
-	if n.probes.verify.n == 1 {
+	among.verify.push(t)
+	if among.verify.n == 1 {
 		n.upkeep.wakeBy(now)
 	}
 	return true

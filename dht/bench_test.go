@@ -18,9 +18,9 @@ const (
 
 // bigNode is a node at the size it is made for: a million verified nodes and a million info_hashes, so that memory is
 // missed in the caches as it is in life.
-func bigNode(tb testing.TB) (*Node, []wire.ID) {
+func bigNode(tb testing.TB, workers int) (*Node, []wire.ID) {
 	tb.Helper()
-	n, err := New(Config{Seed: [32]byte{1}, Version: [4]byte{'S', 'N', 0, 1}, MaxNodes: benchNodes + 1, Start: 0})
+	n, err := New(Config{Seed: [32]byte{1}, Version: [4]byte{'S', 'N', 0, 1}, MaxNodes: benchNodes + 1, Start: 0, Workers: workers})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func bigNode(tb testing.TB) (*Node, []wire.ID) {
 	infohashes := make([]wire.ID, benchInfohashes)
 	for i := range infohashes {
 		rng.Read(infohashes[i][:])
-		n.peers.announce(0, &infohashes[i], benchSource(i), false)
+		n.part(&infohashes[i]).announce(0, &infohashes[i], benchSource(i), false)
 	}
 	return n, infohashes
 }
@@ -54,7 +54,7 @@ const benchPace = 5 * time.Microsecond
 //
 // The time is that of Expect, Foresee and Handle together.
 func BenchmarkHandle(b *testing.B) {
-	n, infohashes := bigNode(b)
+	n, infohashes := bigNode(b, 1)
 	rng := rand.NewChaCha8([32]byte{3})
 	now := Instant(time.Second)
 	var id [20]byte
@@ -103,8 +103,8 @@ func BenchmarkHandle(b *testing.B) {
 						b.Fatal(o)
 					}
 				}
-				for now = now.Add(Ahead * benchPace); n.probes.verify.n > 0 && verify.pass(now); {
-					n.probes.verify.pop()
+				for now = now.Add(Ahead * benchPace); n.newcomers.verify.n > 0 && verify.pass(now); {
+					n.newcomers.verify.pop()
 				}
 			}
 		})

@@ -26,6 +26,13 @@
 // Neither door keeps a slice it was given, and what others ask is answered without allocating. A Node belongs to one
 // goroutine at a time.
 //
+// # Several workers
+//
+// With Config.Workers a node has several views ([Node.Workers]), each for one goroutine. These may call Handle, ID, ID6,
+// External and Counts at the same time. Poll, Bootstrap, Search and Snapshot belong to the first, who may call them while
+// the others work; Restore comes before all. NextWake may be called from anywhere: what another worker handles can make
+// it earlier. Whoever rests until then has to be woken.
+//
 // [Node.Search] starts a lookup, which goes through the same doors: it finds nodes, peers or stored values, and
 // announces or stores what it is told to.
 //
@@ -48,7 +55,8 @@
 // Everything that grows has a bound set at construction: nodes, peers, items, outstanding queries, addresses to
 // verify. A full store withholds tokens, so that well-behaved nodes announce elsewhere instead of failing here. So it
 // does to an address that has its share of the store: no single host can fill it. A source that asks more than
-// Config.RateLimit gets silence; the budgets of all sources together are 256 KiB, however many there are.
+// Config.RateLimit gets silence; the budgets of all sources together are 256 KiB for a
+// worker, however many there are.
 //
 // A reply has at most 1,024 bytes, and ten times the query's. An item too large for that is not handed out: without
 // nodes, but with all else, 936 bytes of value fit beside no signature and about 810 beside one, if the query has 103.

@@ -13,7 +13,8 @@ const Ahead = 64
 // A query for one of a million info_hashes needs memory in five or six places of which none is in a cache, and each is
 // known only when the one before has arrived. Processors wait for several places at a time as readily as for one, but
 // not across the thousands of instructions between one query's and the next's. So a batch is looked through beforehand:
-// Expect asks for the places that follow from the datagram alone, Foresee for those that follow from what is there.
+// Expect takes note of what datagrams ask about, and Foresee asks for all their places, first for those that follow from
+// the datagrams alone, then for those that follow from what is there.
 //
 // Nothing depends on it. A datagram that was not expected, or is not what it looked like, is handled all the same.
 type foresight struct {
@@ -21,54 +22,86 @@ type foresight struct {
 	hints [Ahead]hint
 }
 
-// hint is an info_hash that a datagram to come seems to ask for.
+// hint is what a datagram to come seems to ask about.
 type hint struct {
-	family family
-	found  bool
-	hash   uint32
-	swarm  uint32
+	point      wire.ID
+	family     family
+	isInfohash bool
+	found      bool
+	hash       uint32 // of an info_hash, in its part of the store
+	swarm      uint32
+	part       *part
 }
 
 // Expect says that Handle will be given the datagram in from src soon, behind at most Ahead-1 others. It keeps nothing of
 // in, and changes nothing that can be seen but the time that Handle takes.
 func (n *Node) Expect(src netip.AddrPort, in []byte) {
 	point, isInfohash := wire.Operand(in)
-	if point == nil {
-		return
-	}
-	f := familyOf(src.Addr())
-	t := n.tables[f]
-	if b := t.bucket(t.bucketOf(point)); b != nil {
-		fetch(&b[0], t.bucketAhead)
-	}
-	if a := &n.ahead; isInfohash && a.n < Ahead {
+	if a := &n.ahead; point != nil && a.n < Ahead {
 		h := &a.hints[a.n]
-		*h = hint{family: f, hash: n.peers.hash((*wire.ID)(point))}
-		n.peers.index.fetch(h.hash)
+		h.point, h.family, h.isInfohash = wire.ID(point), familyOf(src.Addr()), isInfohash
 		a.n++
 	}
 }
 
-// Foresee goes on with what Expect began, and ends it: call it behind the last Expect of a batch.
+// Foresee fetches what the datagrams expected since the last call will need: call it before Handle is given the first of
+// them.
 func (n *Node) Foresee() {
-	a, p := &n.ahead, n.peers
-	hints := a.hints[:a.n]
+	hints := n.ahead.hints[:n.ahead.n]
+	n.ahead.n = 0
+	n.enter()
 	for i := range hints {
 		h := &hints[i]
-		probe := p.index.probe(h.hash)
-		if h.swarm, h.found = probe.next(); h.found {
-			fetch(p.swarm(h.swarm), int(unsafe.Sizeof(swarm{})))
+		t := n.tables[h.family]
+		if b := t.bucket(t.bucketOf(h.point[:])); b != nil {
+			fetch(&b[0], t.bucketAhead)
+		}
+	}
+	n.leave()
+	for i := range hints {
+		if h := &hints[i]; h.isInfohash {
+			h.part = n.part(&h.point)
+			h.fetchEntry(n.worker)
 		}
 	}
 	for i := range hints {
-		if h := &hints[i]; h.found {
-			if l := p.list(h.swarm, h.family); l.n > 0 {
-				records := p.records(h.family, l)
-				fetch(&records[0], min(len(records), aheadRecords))
-			}
+		if h := &hints[i]; h.isInfohash {
+			h.fetchSwarm(n.worker)
 		}
 	}
-	a.n = 0
+	for i := range hints {
+		if h := &hints[i]; h.isInfohash && h.found {
+			h.fetchRecords(n.worker)
+		}
+	}
+}
+
+func (h *hint) fetchEntry(worker int) {
+	h.part.enter(worker)
+	defer h.part.leave(worker)
+	h.hash = h.part.hash(&h.point)
+	h.part.index.fetch(h.hash)
+}
+
+func (h *hint) fetchSwarm(worker int) {
+	h.part.enter(worker)
+	defer h.part.leave(worker)
+	probe := h.part.index.probe(h.hash)
+	if h.swarm, h.found = probe.next(); h.found {
+		fetch(h.part.swarm(h.swarm), int(unsafe.Sizeof(swarm{})))
+	}
+}
+
+func (h *hint) fetchRecords(worker int) {
+	h.part.enter(worker)
+	defer h.part.leave(worker)
+	if int(h.swarm) >= h.part.swarmCount { // it is gone since
+		return
+	}
+	if l := h.part.list(h.swarm, h.family); l.n > 0 {
+		records := h.part.records(h.family, l)
+		fetch(&records[0], min(len(records), aheadRecords))
+	}
 }
 
 // aheadRecords bounds the bytes of a swarm's records that are fetched: the reply names a few of them, from anywhere in a

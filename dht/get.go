@@ -16,8 +16,11 @@ func (n *Node) get(now Instant, src netip.AddrPort, m, r *wire.Message, room int
 		return wire.CodeProtocol, textNoTarget
 	}
 	target := (*wire.ID)(m.Target)
+	n.holdItems()
 	it, _, stored := n.items.get(now, target)
-	if n.trusts(m.ID, src) && (stored || n.items.takes(target, src.Addr())) {
+	takes := n.trusts(m.ID, src) && (stored || n.items.takes(target, src.Addr()))
+	n.freeItems()
+	if takes {
 		n.tokens.put(&n.scratch.token, now, src.Addr(), m.Target)
 		r.Token = n.scratch.token[:]
 	}

@@ -36,14 +36,18 @@ func (n *Node) Handle(now Instant, src netip.AddrPort, in, dst []byte) ([]byte, 
 	if len(m.T) == 0 || len(m.T) > maxTransaction {
 		return dst, Outcome{Verdict: DropTransaction, Method: m.Method}
 	}
-	own := n.idFor(familyOf(src.Addr()))
+	own := &n.scratch.id
+	n.enter()
+	*own = *n.idFor(familyOf(src.Addr()))
 	if m.ID != nil && wire.ID(m.ID) != *own && !m.ReadOnly && n.trusts(m.ID, src) {
 		n.considerAsker(now, src)
 	}
 	var r wire.Message // not a literal, which would be built elsewhere and copied: it is half a kilobyte
 	r.Kind, r.T, r.Version, r.ID = wire.Response, m.T, n.version[:], own[:]
 	room := min(maxReply, maxAmplification*len(in))
-	if code, text := n.answer(now, src, &m, &r, room); code != 0 {
+	code, text := n.answer(now, src, &m, &r, room)
+	n.leave()
+	if code != 0 {
 		e := wire.Message{Kind: wire.Error, T: m.T, Version: n.version[:], Code: int64(code), Text: text}
 		return e.Append(dst), Outcome{Verdict: Refused, Method: m.Method, Code: code}
 	}
@@ -144,11 +148,20 @@ func (n *Node) getPeers(now Instant, src netip.AddrPort, m, r *wire.Message, roo
 	if r.BFsd != nil {
 		room -= scrapeSize
 	}
-	values := n.peers.appendValues(n.scratch.values[:0], now, infohash, f, m.NoSeed, n.rng.Uint64(), room)
+	part, random := n.part(infohash), n.rng.Uint64()
+	part.enter(n.worker)
+	values, stale := part.someValues(n.scratch.values[:0], now, infohash, f, m.NoSeed, random, room)
+	takes := n.trusts(m.ID, src) && part.takes(infohash, src.Addr())
+	part.leave(n.worker)
+	if stale >= staleRecords {
+		part.close()
+		values = part.appendValues(n.scratch.values[:0], now, infohash, f, m.NoSeed, random, room)
+		part.open()
+	}
 	if len(values) > 0 {
 		r.Values = values
 	}
-	if n.trusts(m.ID, src) && n.peers.takes(infohash, src.Addr()) {
+	if takes {
 		n.tokens.put(&n.scratch.token, now, src.Addr(), m.InfoHash)
 		r.Token = n.scratch.token[:]
 	}
@@ -172,7 +185,11 @@ func (n *Node) announcePeer(now Instant, src netip.AddrPort, m *wire.Message) (c
 	if !n.tokens.valid(m.Token, now, src.Addr(), infohash) {
 		return wire.CodeProtocol, textToken
 	}
-	if !n.peers.announce(now, infohash, netip.AddrPortFrom(src.Addr(), port), m.Seed) {
+	part := n.part(infohash)
+	part.close()
+	stored := part.announce(now, infohash, netip.AddrPortFrom(src.Addr(), port), m.Seed)
+	part.open()
+	if !stored {
 		return wire.CodeServer, textFull
 	}
 	return 0, nil

@@ -17,7 +17,7 @@ const (
 )
 
 // item is one item, on its way in or out. Its slices are views: into the datagram that brought it, or into the
-// store's scratch space, where they are valid until the store is used again.
+// store's scratch space, where they are valid until the store is used again, or somebody else's (see Node.holdItems).
 type item struct {
 	value []byte // bencoded
 	key   []byte // ed25519 public key [32]; nil: the item is immutable, and has nothing but a value
@@ -68,7 +68,7 @@ type itemStore struct {
 	budgets []checked
 	checks  pace
 	hand    sweepHand
-	scratch [maxItemSize]byte
+	scratch *[maxItemSize]byte
 }
 
 const maxItemSize = 32 + 64 + MaxSalt + MaxValue
@@ -87,7 +87,7 @@ type itemSlot struct {
 const chunkSlots = 1024 // allocated at a time, at most
 
 func newItemStore(limit int, key hashKey, now Instant) *itemStore {
-	s := &itemStore{limit: limit, index: newIndex(), key: key}
+	s := &itemStore{limit: limit, index: newIndex(), key: key, scratch: new([maxItemSize]byte)}
 	s.chains.limit = limit*itemLinks + linksFor(maxItemSize)
 	s.checks = newPace(checksASecond, checksASecond, now)
 	s.hand.last = now

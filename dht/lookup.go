@@ -25,7 +25,8 @@ var ErrTooManySearches = errors.New("too many searches: wait until one is done")
 // nearest have answered, and collects what they have.
 //
 // The functions are called from inside Handle (Peer, Item) and Poll (Put, Done). They must not call these two,
-// but may start another search. Those that are nil are not called. Slices in it must not change before Done.
+// but may start another search; with several workers they must not call the node at all, and the first two are called
+// by any of them. Those that are nil are not called. Slices in it must not change before Done.
 type Search struct {
 	// Method is wire.FindNode, wire.GetPeers or wire.Get, and Target the id, info_hash or BEP 44 target.
 	Method wire.Method
@@ -105,6 +106,8 @@ func (n *Node) Search(now Instant, s Search) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	n.gate.close()
+	defer n.gate.open()
 	return n.search(now, s, false)
 }
 

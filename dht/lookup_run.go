@@ -194,7 +194,7 @@ func (n *Node) nextCandidate(now Instant, l *lookup, f family) (c *candidate, du
 			return c, due, done
 		}
 		addr := c.addr[:addrSize[f]]
-		if t.has(addr) || n.trusts(c.id[:], wire.Addr(addr)) && !n.probes.lately(now, t.host(addr), f) {
+		if t.has(addr) || n.trusts(c.id[:], wire.Addr(addr)) && !n.named().lately(now, t.host(addr), f) {
 			return c, due, done
 		}
 		c.state = failed
@@ -214,7 +214,7 @@ func (n *Node) askCandidate(now Instant, dst []byte, l *lookup, c *candidate, f 
 	c.state, c.at = asked, now
 	l.walks[f].asked++
 	if t := n.tables[f]; !t.has(c.addr[:addrSize[f]]) {
-		n.probes.remember(now, t.host(c.addr[:]), f)
+		n.named().remember(now, t.host(c.addr[:]), f)
 	}
 	out, to, tid := n.send(now, dst, q, &m)
 	c.tid = tid

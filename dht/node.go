@@ -27,6 +27,7 @@ const (
 	MaxMaxNodes     = 1 << 27
 	MaxMaxPeers     = 1 << 30
 	MaxMaxItems     = 1 << 24
+	MaxWorkers      = 64
 )
 
 // Config is what a node is made of. The zero value of every field but Seed is a usable default.
@@ -75,23 +76,58 @@ type Config struct {
 	// Start is the current time.
 	Start Instant
 
+	// Workers is how many goroutines work for the node at a time, 1 if zero: see Node.Workers. Several share what is stored
+	// in parts, four to eight for each of them: MaxPeers and its memory are divided among these, with 4 MiB for each.
+	Workers int
+
 	// Share, if not nil, is a node whose stored peers, items and tokens the new one serves as well, as the nodes on several
 	// addresses of one host do (BEP 45): each has its own id and routing table. MaxPeers, MaxItems and RateLimit are then
-	// that node's. Nodes that share belong to one goroutine at a time, together.
+	// that node's, and Workers must be as many. Nodes that share belong to one goroutine at a time, together; of several
+	// workers, the first of one node to the same goroutine as the first of the other, and so on.
 	Share *Node
 }
 
-// Node is a DHT node. See the package documentation for how to drive one.
+// Node is a DHT node, or rather what one worker has of it. See the package documentation for how to drive one.
 type Node struct {
+	*core
+	worker int // number of this one
+	rng    *rand.ChaCha8
+
+	// Every query comes by here, so that each worker has its own. Sources that keep to one worker have one budget.
+	limit     *limiter // nil: none
+	newcomers newcomers
+	tokens    tokens // the same ones with all
+	ahead     foresight
+
+	// Scratch space for one reply, so that the packet path needs no memory of its own.
+	scratch struct {
+		id      wire.ID
+		ip      [wire.CompactAddr6]byte
+		token   [tokenSize]byte
+		tid     [4]byte
+		nodes   [K * wire.CompactNode4]byte
+		nodes6  [K * wire.CompactNode6]byte
+		values  [maxReply]byte
+		item    [maxItemSize]byte
+		filters [2]Bloom
+	}
+}
+
+// core is what the workers of a node share. To read what may change, a worker is inside the gate; to change it, it closes
+// the gate. The store has its own locks.
+type core struct {
 	id, id6 wire.ID // among IPv4 and IPv6 nodes
 	version [4]byte
-	rng     *rand.ChaCha8
 	reach   reach
 	quiet   bool // Config.ReadOnly
 
 	*store
 	tables  [families]*table
-	limit   *limiter // nil: none
+	workers []*Node
+	gate    gate
+
+	_ [128]byte // what follows changes often, and must not take the cache lines of the above with it
+
 	pending pending
 	probes  probes
 	seeds   [families]seeds
@@ -100,18 +136,12 @@ type Node struct {
 	lookups lookups
 	growth  [families]growth
 	heard   [families]heard
-	ahead   foresight
-
-	// Scratch space for one reply, so that the packet path needs no memory of its own.
-	scratch struct {
-		ip     [wire.CompactAddr6]byte
-		token  [tokenSize]byte
-		tid    [4]byte
-		nodes  [K * wire.CompactNode4]byte
-		nodes6 [K * wire.CompactNode6]byte
-		values [maxReply]byte
-	}
 }
+
+// enter lets the worker read what others may change, until leave.
+func (n *Node) enter() { n.gate.enter(n.worker) }
+
+func (n *Node) leave() { n.gate.leave(n.worker) }
 
 // New makes a node that knows nobody. Errors name the field that is out of range.
 func New(c Config) (*Node, error) {
@@ -136,10 +166,23 @@ func New(c Config) (*Node, error) {
 	if c.RateLimit < 0 || c.RateLimit > MaxRateLimit {
 		return nil, fmt.Errorf("RateLimit %d: must be 0, for none, to %d", c.RateLimit, MaxRateLimit)
 	}
+	if c.Workers == 0 {
+		c.Workers = 1
+	}
+	if c.Workers < 1 || c.Workers > MaxWorkers {
+		return nil, fmt.Errorf("Workers %d: must be 1 to %d", c.Workers, MaxWorkers)
+	}
+	if c.Share != nil && len(c.Share.workers) != c.Workers {
+		return nil, fmt.Errorf("Workers %d: must be %d, as of the node in Share", c.Workers, len(c.Share.workers))
+	}
 	if c.Seed == [32]byte{} {
 		return nil, errors.New("all-zero Seed: fill it from a cryptographic random source")
 	}
-	n := &Node{id: c.ID, id6: c.ID6, version: c.Version, rng: rand.NewChaCha8(c.Seed), reach: newReach(c.Own, c.AllowPrivate), quiet: c.ReadOnly}
+	n := &Node{rng: rand.NewChaCha8(c.Seed)}
+	n.core = &core{
+		id: c.ID, id6: c.ID6, version: c.Version, reach: newReach(c.Own, c.AllowPrivate), quiet: c.ReadOnly,
+		gate: newGate(c.Workers),
+	}
 	if n.id == (wire.ID{}) {
 		n.rng.Read(n.id[:])
 	}
@@ -152,15 +195,14 @@ func New(c Config) (*Node, error) {
 		t.onlySecure = c.EnforceSecure
 	}
 	if c.Share != nil {
-		n.store, n.limit = c.Share.store, c.Share.limit
+		n.store, n.tokens = c.Share.store, c.Share.tokens
 	} else {
 		n.store = newStore(c, n.rng)
-		if c.RateLimit > 0 {
-			n.limit = newLimiter(c.RateLimit, newHashKey(n.rng), c.Start)
-		}
+		n.tokens.init([2]uint64{n.rng.Uint64(), n.rng.Uint64()}, c.Start)
 	}
 	n.pending.init(c.MaxNodes)
-	n.probes.init(c.MaxNodes, newHashKey(n.rng), c.Start)
+	n.employ(c)
+	n.probes.init(c.MaxNodes, c.Start)
 	n.upkeep.init(c.Start)
 	n.lookups.init(len(n.pending.order), c.Start)
 	for f := range families {
@@ -169,14 +211,47 @@ func New(c Config) (*Node, error) {
 	return n, nil
 }
 
+// employ makes the workers, of which n is the first.
+func (n *Node) employ(c Config) {
+	n.workers = make([]*Node, c.Workers)
+	n.workers[0] = n
+	for i := range n.workers[1:] {
+		var seed [32]byte
+		n.rng.Read(seed[:])
+		n.workers[1+i] = &Node{core: n.core, worker: 1 + i, rng: rand.NewChaCha8(seed), tokens: n.tokens}
+	}
+	for i, w := range n.workers {
+		switch {
+		case c.Share != nil:
+			w.limit = c.Share.workers[i].limit
+		case c.RateLimit > 0:
+			w.limit = newLimiter(c.RateLimit, newHashKey(w.rng), c.Start)
+		}
+		w.newcomers.init(c.MaxNodes, newHashKey(w.rng))
+	}
+}
+
+// Workers are as many views of the node as Config.Workers says, the first of which is the one that New returned. Each is
+// for one goroutine, at the same time as the others: what is announced to one is found by all.
+//
+// Each gives a source its own Config.RateLimit, and pings a stranger who asks it. So whoever embeds the node sees to it
+// that the datagrams of a source, an IPv4 address or an IPv6 /48, always come to the same worker.
+func (n *Node) Workers() []*Node { return n.workers }
+
 // ID is the node's own id, among IPv4 nodes if it has two. It changes when others agree on the node's address and the
 // id does not follow from it as BEP 42 demands; see External.
-func (n *Node) ID() wire.ID { return n.id }
+func (n *Node) ID() wire.ID { return n.idIn(v4) }
 
 // ID6 is the node's own id among IPv6 nodes. It changes as ID does, by votes of its own.
-func (n *Node) ID6() wire.ID { return n.id6 }
+func (n *Node) ID6() wire.ID { return n.idIn(v6) }
 
-// idFor is the node's own id among nodes of a family.
+func (n *Node) idIn(f family) wire.ID {
+	n.enter()
+	defer n.leave()
+	return *n.idFor(f)
+}
+
+// idFor is the node's own id among nodes of a family. The worker must be inside the gate.
 func (n *Node) idFor(f family) *wire.ID {
 	if f == v6 {
 		return &n.id6
@@ -193,10 +268,11 @@ type Counts struct {
 	Pending        int // queries of ours without an answer yet
 }
 
-// Counts reads the sizes of the stores, in constant time.
-func (n *Node) Counts() Counts {
-	return Counts{
-		Nodes4: n.tables[v4].count, Nodes6: n.tables[v6].count,
-		Peers: n.peers.count, Infohashes: n.peers.swarmCount, Items: n.items.count, Pending: n.pending.count,
-	}
+// Counts reads the sizes of the stores, in constant time: with several workers that is a microsecond for each.
+func (n *Node) Counts() (c Counts) {
+	n.enter()
+	c.Nodes4, c.Nodes6, c.Pending = n.tables[v4].count, n.tables[v6].count, n.pending.count
+	n.leave()
+	c.Peers, c.Infohashes, c.Items = n.stored()
+	return c
 }

@@ -45,7 +45,6 @@ type peerStore struct {
 	hand   sweepHand
 
 	scrapes scrapes
-	sample  sample
 }
 
 // peerBytes and storeBytes bound the memory of a store: so much for each peer, and so much for any store, which is

@@ -85,12 +85,18 @@ func (p *pending) add(rng *rand.ChaCha8, now Instant, q query) (tid uint32) {
 	return tid
 }
 
+// waits says whether an answer with this transaction id from addr is waited for.
+func (p *pending) waits(tid uint32, addr []byte) bool {
+	q := p.slot(tid)
+	return q.inUse && q.tid == tid && string(q.addr[:addrSize[q.family]]) == string(addr)
+}
+
 // take removes the query that an answer with this transaction id from addr belongs to.
 func (p *pending) take(tid uint32, addr []byte) (query, bool) {
-	q := p.slot(tid)
-	if !q.inUse || q.tid != tid || string(q.addr[:addrSize[q.family]]) != string(addr) {
+	if !p.waits(tid, addr) {
 		return query{}, false
 	}
+	q := p.slot(tid)
 	q.inUse = false
 	p.count--
 	return *q, true

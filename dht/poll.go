@@ -3,6 +3,7 @@ package dht
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"supernode/dht/wire"
@@ -31,33 +32,42 @@ const (
 
 // upkeep is the node's recurring work.
 type upkeep struct {
-	wake  Instant
+	wake  atomic.Int64        // an Instant
 	hands [families]sweepHand // going round the buckets
 	round [families]int       // nodes in the table when its hand last came round
 }
 
 func (u *upkeep) init(now Instant) {
-	u.wake = now
+	u.wake.Store(int64(now))
 	for f := range u.hands {
 		u.hands[f].last = now
 	}
 }
 
-// wakeBy makes NextWake no later than t.
-func (u *upkeep) wakeBy(t Instant) { u.wake = min(u.wake, t) }
+// wakeBy makes NextWake no later than t. Workers may do so at the same time, but none while Poll decides.
+func (u *upkeep) wakeBy(t Instant) {
+	for wake := u.wake.Load(); int64(t) < wake && !u.wake.CompareAndSwap(wake, int64(t)); {
+		wake = u.wake.Load()
+	}
+}
 
 // NextWake is when Poll wants to be called again at the latest. Handle and Bootstrap can make it earlier. After a
-// Poll that had nothing to send it lies in the future.
-func (n *Node) NextWake() Instant { return n.upkeep.wake }
+// Poll that had nothing to send it lies in the future. It may be called from any goroutine.
+func (n *Node) NextWake() Instant { return Instant(n.upkeep.wake.Load()) }
 
 // Poll appends one datagram that the node itself wants to send behind dst and says where to. When ok is false
 // nothing is due before NextWake. Call it until then, whenever NextWake has come.
 func (n *Node) Poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok bool) {
-	if now < n.upkeep.wake {
+	if now < n.NextWake() {
 		return dst, netip.AddrPort{}, false
 	}
-	n.peers.sweep(now)
-	n.items.sweep(now)
+	n.sweep(now)
+	n.gate.close()
+	defer n.gate.open()
+	return n.poll(now, dst)
+}
+
+func (n *Node) poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok bool) {
 	n.giveUp(now)
 	n.scheduleChecks(now)
 	if n.pending.room() {
@@ -65,9 +75,9 @@ func (n *Node) Poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok 
 			return out, to, true
 		}
 		if n.startOwn(now) {
-			return n.Poll(now, dst)
+			return n.poll(now, dst)
 		}
-		if t, ok := n.probes.next(now); ok {
+		if t, ok := n.nextProbe(now); ok {
 			out, to = n.ask(now, dst, t)
 			return out, to, true
 		}
@@ -78,7 +88,7 @@ func (n *Node) Poll(now Instant, dst []byte) (out []byte, to netip.AddrPort, ok 
 			}
 		}
 	}
-	n.upkeep.wake = max(n.nextWork(now), now.Add(tick))
+	n.upkeep.wake.Store(int64(max(n.nextWork(now), now.Add(tick))))
 	return dst, netip.AddrPort{}, false
 }
 
@@ -88,16 +98,11 @@ func (n *Node) nextWork(now Instant) Instant {
 	if t, ok := n.pending.until(); ok {
 		next = min(next, t)
 	}
-	if t, ok := n.peers.sweepAt(); ok {
-		next = min(next, t)
-	}
-	if t, ok := n.items.sweepAt(); ok {
-		next = min(next, t)
-	}
+	next = min(next, n.sweepAt())
 	if !n.pending.room() {
 		return next // the rest is for sending
 	}
-	if n.probes.waiting() {
+	if n.probesWait() {
 		return now
 	}
 	next = min(next, n.nextLookup())

@@ -213,9 +213,9 @@ func TestHostThatWasDown(t *testing.T) {
 	require.True(t, n.consider(0, named))
 	require.Len(t, drain(t, n, 0), 1)
 	n.Handle(Instant(considerAgain)-1, named, ping, nil)
-	require.Zero(t, n.probes.verify.n)
+	require.Zero(t, n.newcomers.verify.n)
 	n.Handle(Instant(considerAgain), named, ping, nil)
-	require.Equal(t, 1, n.probes.verify.n)
+	require.Equal(t, 1, n.newcomers.verify.n)
 }
 
 // TestLearn takes nodes from an answer: few, of the asked family, in reach, and not itself.
@@ -380,8 +380,8 @@ func TestNextWakeIsNeverLate(t *testing.T) {
 			arrivals = arrivals[1:]
 			n.Handle(now, a.src, a.in, nil)
 		}
-		promised := n.upkeep.wake
-		n.upkeep.wake = now
+		promised := n.NextWake()
+		n.upkeep.wakeBy(now)
 		for _, q := range drain(t, n, now) {
 			require.LessOrEqual(t, promised, now.Add(2*tick), "%v to %v is sent before its time", q.m.Method, q.to)
 			sent[q.to]++
@@ -430,6 +430,9 @@ func TestNewRejects(t *testing.T) {
 		"MaxPeers":      {Seed: seed, MaxPeers: MaxMaxPeers + 1},
 		"MaxItems -1":   {Seed: seed, MaxItems: -1},
 		"MaxItems":      {Seed: seed, MaxItems: MaxMaxItems + 1},
+		"Workers -1":    {Seed: seed, Workers: -1},
+		"Workers 65":    {Seed: seed, Workers: MaxWorkers + 1},
+		"Workers 2":     {Seed: seed, Workers: 2, Share: newNode(t, Config{})},
 		"all-zero Seed": {},
 	} {
 		_, err := New(c)

@@ -88,45 +88,54 @@ func (p *pace) pass(now Instant) bool {
 	return true
 }
 
-// probes decides which addresses deserve a ping.
+// probes decides when addresses that deserve a ping get one.
 type probes struct {
-	verify targets // strangers
-	check  targets // nodes of the tables
+	check targets // nodes of the tables; strangers wait with the workers that heard of them
+	turn  int     // whose strangers are next
 
 	verifyPace, checkPace pace
+}
 
+func (p *probes) init(maxNodes int, now Instant) {
+	p.check.init(probeQueue(maxNodes))
+	p.verifyPace = newPace(verifyRate, verifyBurst, now)
+	checkRate := max(minCheckRate, 3*float64(maxNodes)/time.Duration(checkPeriod).Seconds())
+	p.checkPace = newPace(checkRate, checkRate/4, now)
+}
+
+func probeQueue(maxNodes int) int { return min(max(maxNodes, minProbeQueue), maxProbeQueue) }
+
+// newcomers are the addresses that a worker heard of, and which of them deserve a ping. Each worker has its own, since
+// every query comes by here. What nodes name, whoever handles it, is the business of the first.
+type newcomers struct {
+	verify targets
 	recent []uint64 // by host hash: 40 bits of the hash and the time in seconds, modulo 2^24; a power of two
 	key    hashKey
 }
 
-func (p *probes) init(maxNodes int, key hashKey, now Instant) {
-	queue := min(max(maxNodes, minProbeQueue), maxProbeQueue)
-	p.verify.init(queue)
-	p.check.init(queue)
+func (p *newcomers) init(maxNodes int, key hashKey) {
+	p.verify.init(probeQueue(maxNodes))
 	p.recent = make([]uint64, powerOfTwo(min(max(maxNodes, minRemembered), maxRemembered)))
 	p.key = key
-	p.verifyPace = newPace(verifyRate, verifyBurst, now)
-	checkRate := max(minCheckRate, 3*float64(maxNodes)/time.Duration(checkPeriod).Seconds())
-	p.checkPace = newPace(checkRate, checkRate/4, now)
 }
 
 // stampBits are the bits of an entry in recent that are a time.
 const stampBits = 24
 
 // place is where a host is remembered, and what stands there if it is asked something now.
-func (p *probes) place(now Instant, host uint64, f family) (last *uint64, entry uint64) {
+func (p *newcomers) place(now Instant, host uint64, f family) (last *uint64, entry uint64) {
 	hash := p.key.hash64(host ^ uint64(f))
 	return &p.recent[hash&uint64(len(p.recent)-1)], hash>>stampBits<<stampBits | uint64(now.seconds())&(1<<stampBits-1)
 }
 
 // remember notes that a host is asked something.
-func (p *probes) remember(now Instant, host uint64, f family) {
+func (p *newcomers) remember(now Instant, host uint64, f family) {
 	last, entry := p.place(now, host, f)
 	*last = entry
 }
 
 // lately says whether a host was asked something within considerAgain, and not so many others since that it is forgotten.
-func (p *probes) lately(now Instant, host uint64, f family) bool {
+func (p *newcomers) lately(now Instant, host uint64, f family) bool {
 	last, entry := p.place(now, host, f)
 	return within(considerAgain, *last, entry)
 }
@@ -136,16 +145,34 @@ func within(pause time.Duration, last, entry uint64) bool {
 	return last>>stampBits == entry>>stampBits && (entry-last)&(1<<stampBits-1) < uint64(pause/time.Second)
 }
 
-// waiting reports that there are addresses to query, even if none is due yet.
-func (p *probes) waiting() bool { return p.check.n > 0 || p.verify.n > 0 }
+// named are the strangers that nodes name and lookups ask. The gate must be closed.
+func (n *Node) named() *newcomers { return &n.workers[0].newcomers }
 
-// next is the address to query next, if one is due: nodes of the tables go first.
-func (p *probes) next(now Instant) (target, bool) {
+// probesWait reports that there are addresses to query, even if none is due yet.
+func (n *Node) probesWait() bool {
+	for _, w := range n.workers {
+		if w.newcomers.verify.n > 0 {
+			return true
+		}
+	}
+	return n.probes.check.n > 0
+}
+
+// nextProbe is the address to query next, if one is due: nodes of the tables go first.
+func (n *Node) nextProbe(now Instant) (target, bool) {
+	p := &n.probes
 	if p.check.n > 0 && p.checkPace.pass(now) {
 		return p.check.pop(), true
 	}
-	if p.verify.n > 0 && p.verifyPace.pass(now) {
-		return p.verify.pop(), true
+	for range n.workers {
+		verify := &n.workers[p.turn].newcomers.verify
+		p.turn = (p.turn + 1) % len(n.workers)
+		if verify.n > 0 {
+			if p.verifyPace.pass(now) {
+				return verify.pop(), true
+			}
+			break
+		}
 	}
 	return target{}, false
 }

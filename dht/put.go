@@ -69,14 +69,10 @@ func (n *Node) put(now Instant, src netip.AddrPort, m *wire.Message) (code uint1
 	if !wire.Canonical(it.value) {
 		return wire.CodeProtocol, textValueForm
 	}
-	if stored, i, ok := n.items.get(now, &target); ok {
-		code, text, same := replaces(&stored, &it, m)
-		if same {
-			n.items.refresh(now, i)
-		}
-		if same || code != 0 {
-			return code, text
-		}
+	n.holdItems()
+	defer n.freeItems()
+	if code, text, done := n.items.judge(now, &target, &it, m); done {
+		return code, text
 	}
 	if !n.items.takes(&target, src.Addr()) {
 		return wire.CodeServer, textItemsFull
@@ -86,15 +82,42 @@ func (n *Node) put(now Instant, src netip.AddrPort, m *wire.Message) (code uint1
 		if !n.items.mayCheck(now, source) {
 			return wire.CodeServer, textTooManyPuts
 		}
-		if !VerifyItem(it.key, it.salt, it.seq, it.value, it.sig) {
+		if !n.verify(&it) {
 			n.items.wasFalse(now, source)
 			return wire.CodeInvalidSignature, textSignature
+		}
+		if code, text, done := n.items.judge(now, &target, &it, m); done { // another worker was faster
+			return code, text
 		}
 	}
 	if !n.items.put(now, 0, &target, &it, source) {
 		return wire.CodeServer, textItemsFull
 	}
 	return 0, nil
+}
+
+// verify checks the signature of an item. It takes as long as a hundred queries: no other worker waits for it.
+func (n *Node) verify(it *item) bool {
+	n.freeItems()
+	n.leave()
+	ok := VerifyItem(it.key, it.salt, it.seq, it.value, it.sig)
+	n.enter()
+	n.holdItems()
+	return ok
+}
+
+// judge judges the item it, which the put m brought, against the one that is stored under its target, which lives on if
+// it is the very same. done says that there is nothing more to do than to return code and text.
+func (s *itemStore) judge(now Instant, target *wire.ID, it *item, m *wire.Message) (code uint16, text []byte, done bool) {
+	stored, i, ok := s.get(now, target)
+	if !ok {
+		return 0, nil, false
+	}
+	code, text, same := replaces(&stored, it, m)
+	if same {
+		s.refresh(now, i)
+	}
+	return code, text, same || code != 0
 }
 
 // replaces judges the item it, which the put m brought and whose signature was not looked at yet, against the one

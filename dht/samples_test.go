@@ -93,7 +93,7 @@ func TestSamplesAreRandom(t *testing.T) {
 	}
 	seen := map[wire.ID]int{}
 	for range intervals {
-		n.peers.sample.drawn = -sampleInterval // an interval ago
+		n.store.sample.drawn = -sampleInterval // an interval ago
 		set, _ := sampleOf(t, n, 0, 0)
 		for infohash := range set {
 			seen[infohash]++

@@ -92,14 +92,23 @@ func (p *peerStore) scrape(now Instant, i uint32, s *scrape) bool {
 	return s.used
 }
 
-// scrape fills in the filters that a get_peers query with scrape=1 asks for. They take half of the reply, which then
+// scrape fills in the filters that a get_peers query with scrape=1 asks for: to make them takes as long as a thousand
+// queries, and holds up nobody but who asks for peers of the same part. They take half of the reply, which then
 // has nodes of one family only, the asker's own, even if it wanted both (as BEP 33 proposes).
 func (n *Node) scrape(now Instant, f family, m, r *wire.Message) {
-	seeds, peers, ok := n.peers.filters(now, (*wire.ID)(m.InfoHash))
+	n.leave()
+	part := n.part((*wire.ID)(m.InfoHash))
+	part.close()
+	seeds, peers, ok := part.filters(now, (*wire.ID)(m.InfoHash))
+	if ok {
+		n.scratch.filters = [2]Bloom{*seeds, *peers}
+	}
+	part.open()
+	n.enter()
 	if !ok {
 		return
 	}
-	r.BFsd, r.BFpe = seeds[:], peers[:]
+	r.BFsd, r.BFpe = n.scratch.filters[0][:], n.scratch.filters[1][:]
 	if m.Want == wire.Want4|wire.Want6 {
 		m.Want = wire.Want4 << f
 	}

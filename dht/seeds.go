@@ -29,6 +29,8 @@ const maxSeeds = 32
 // table was restored, begins with those instead. It replaces the addresses of an earlier call. The slice is copied;
 // of each family the first 32 are used.
 func (n *Node) Bootstrap(now Instant, addrs ...netip.AddrPort) {
+	n.gate.close()
+	defer n.gate.open()
 	for f := range n.seeds {
 		n.seeds[f] = seeds{round: now, retry: seedRetryMin}
 		if n.tables[f].count >= K {

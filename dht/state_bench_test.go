@@ -9,7 +9,7 @@ import (
 // BenchmarkState measures a node with a million nodes and a million info_hashes: one part of a snapshot (ns/op), the
 // longest of all, and how long it takes to read the whole back.
 func BenchmarkState(b *testing.B) {
-	n, _ := bigNode(b)
+	n, _ := bigNode(b, 1)
 	homes := homesOf(n)
 	b.Run("save", func(b *testing.B) {
 		s, buf, longest := (*Snapshot)(nil), make([]byte, 0, SnapshotPart), time.Duration(0)

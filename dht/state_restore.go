@@ -143,7 +143,7 @@ func (r *restorer) swarm(infohash *wire.ID, f family, records []byte) {
 	for ; len(records) > 0; records = records[size:] {
 		peer, rest := wire.Addr(records[:addrSize[f]]), readFlagged(records[addrSize[f]:])
 		left := min(time.Duration(rest.seconds()-r.away)*time.Second, peerLifetime)
-		if left > 0 && at.Node.reach.allows(peer) && at.Node.peers.restore(r.now, infohash, peer, left, rest.flag()) {
+		if left > 0 && at.Node.reach.allows(peer) && at.Node.part(infohash).restore(r.now, infohash, peer, left, rest.flag()) {
 			r.restored.Peers++
 		}
 	}

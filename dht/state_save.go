@@ -33,6 +33,7 @@ type Snapshot struct {
 
 	stage  snapshotStage
 	home   int // the one in hand
+	part   int // of the peers
 	cursor int // next bucket or swarm
 	counts stateCounts
 }
@@ -57,7 +58,7 @@ func NewSnapshot(now Instant, created time.Time, homes []Home) *Snapshot {
 }
 
 // Append appends the next part, at most SnapshotPart bytes, behind dst, and says whether there is more to come. It must
-// be called by the goroutine the nodes belong to. The parts in their order are the saved state.
+// be called by the goroutine that the nodes belong to, with several workers by that of the first. The parts in their order are the saved state.
 func (s *Snapshot) Append(dst []byte) (out []byte, more bool) {
 	switch s.stage {
 	case stageHeader:
@@ -123,7 +124,9 @@ func (s *Snapshot) appendHome(dst []byte) []byte {
 	h := s.homes[s.home]
 	dst, start := beginBlock(dst, kindHome)
 	dst = wire.AppendAddr(dst, h.Listen)
+	h.Node.enter()
 	dst = append(dst, h.Node.idFor(h.family())[:]...)
+	h.Node.leave()
 	s.counts[kindHome]++
 	return endBlock(dst, start)
 }
@@ -131,44 +134,62 @@ func (s *Snapshot) appendHome(dst []byte) []byte {
 // appendNodes goes on with the table of the home in hand, bucket by bucket: nodes move within a bucket, but not from
 // one to another.
 func (s *Snapshot) appendNodes(dst []byte) (out []byte, more bool) {
-	t := s.homes[s.home].table()
-	clock := s.start.seconds()
 	dst, start := beginBlock(dst, kindNodes)
 	for more = true; more && len(dst)-start < partTarget; {
-		if more = t.count > 0 && s.cursor < len(t.heads); !more {
-			break
-		}
-		bucket := t.directory.next(uint32(s.cursor))
-		if more = int(bucket) >= s.cursor; !more {
-			break // round to the first again
-		}
-		for at := range t.inBucket(bucket) {
-			age := int64(int32(clock - t.seen(at))) // below zero if it answered since the start
-			dst = append(dst, t.blob(at)...)
-			dst = appendFlagged(dst, newFlagged(age, t.isFailing(at)))
-			s.counts[kindNodes]++
-		}
-		s.cursor = int(bucket) + 1
+		dst, more = s.appendBucket(dst)
 	}
 	return endBlock(dst, start), more
+}
+
+// appendBucket appends the nodes of the next bucket that is not empty.
+func (s *Snapshot) appendBucket(dst []byte) (out []byte, more bool) {
+	n, t := s.homes[s.home].Node, s.homes[s.home].table()
+	n.enter()
+	defer n.leave()
+	if t.count == 0 || s.cursor >= len(t.heads) {
+		return dst, false
+	}
+	bucket := t.directory.next(uint32(s.cursor))
+	if int(bucket) < s.cursor {
+		return dst, false // round to the first again
+	}
+	for at := range t.inBucket(bucket) {
+		age := int64(int32(s.start.seconds() - t.seen(at))) // below zero if it answered since the start
+		dst = append(dst, t.blob(at)...)
+		dst = appendFlagged(dst, newFlagged(age, t.isFailing(at)))
+		s.counts[kindNodes]++
+	}
+	s.cursor = int(bucket) + 1
+	return dst, true
 }
 
 // appendPeers goes on with the swarms.
 func (s *Snapshot) appendPeers(dst []byte) (out []byte, more bool) {
 	dst, start := beginBlock(dst, kindPeers)
+	parts := s.homes[0].Node.parts
 	for range partSwarms {
-		if s.cursor == 0 || len(dst)-start >= partTarget {
+		if len(dst)-start >= partTarget {
 			break
+		}
+		if s.cursor == 0 {
+			if s.part++; s.part == len(parts) {
+				return endBlock(dst, start), false
+			}
+			s.cursor = eachSwarm
 		}
 		dst = s.appendSwarm(dst)
 	}
-	return endBlock(dst, start), s.cursor > 0
+	return endBlock(dst, start), true
 }
 
 // appendSwarm appends the peers of one info_hash, a record for each family it has any of.
 func (s *Snapshot) appendSwarm(dst []byte) []byte {
 	head, n := 0, uint16(0) // of the record begun last
-	s.cursor = s.homes[0].Node.peers.each(s.start, s.cursor,
+	node := s.homes[0].Node
+	part := node.parts[s.part]
+	part.enter(node.worker)
+	defer part.leave(node.worker)
+	s.cursor = part.each(s.start, s.cursor,
 		func(infohash *wire.ID, peer netip.AddrPort, remaining time.Duration, seed bool) {
 			if f := familyOf(peer.Addr()); n == 0 || dst[head+len(infohash)] != byte(f) {
 				head, n = len(dst), 0
@@ -185,7 +206,10 @@ func (s *Snapshot) appendSwarm(dst []byte) []byte {
 // appendItems goes on with the items.
 func (s *Snapshot) appendItems(dst []byte) (out []byte, more bool) {
 	dst, start := beginBlock(dst, kindItems)
-	next, more := s.homes[0].Node.items.each(s.start, uint32(s.cursor), func(it item, age time.Duration) bool {
+	node := s.homes[0].Node
+	node.holdItems()
+	defer node.freeItems()
+	next, more := node.items.each(s.start, uint32(s.cursor), func(it item, age time.Duration) bool {
 		if len(dst)-start >= partTarget {
 			return false
 		}

@@ -9,6 +9,9 @@ const (
 	sweepPeriod  = Instant(5 * time.Minute)
 	sweepSteps   = 512
 	sweepRecords = 16 << 10
+
+	// sweepRest is the time from one sweep of a part of a shared store to the next, at least: other workers wait meanwhile.
+	sweepRest = 10 * tick
 )
 
 // sweep drops expired peers from the swarms whose turn it is, and swarms without peers. The last swarm takes the

@@ -18,6 +18,8 @@ const (
 // tokens makes and checks the tokens of BEP 5: a MAC (SipHash-2-4) over the asker's IP address, without its port,
 // and the info_hash, under a secret that changes every five minutes. A token is good for the period it was made
 // in and the next one. Nothing is stored per token.
+//
+// The secrets follow from a master and the time, so that workers who have copies make the same tokens.
 type tokens struct {
 	master  [2]uint64
 	period  Instant // number of the current period

@@ -16,17 +16,22 @@ const (
 // takes is bounded however large the swarm is; from a large one that is mostly seeds, fewer downloaders are
 // returned than there are.
 func (p *peerStore) appendValues(dst []byte, now Instant, infohash *wire.ID, f family, noSeed bool, random uint64, room int) []byte {
-	i, ok := p.find(infohash)
-	if !ok {
-		return dst
-	}
-	l, clock := p.list(i, f), newStamp(now, false)
-	values, stale := p.pick(dst, f, l, clock, noSeed, random, room)
+	values, stale := p.someValues(dst, now, infohash, f, noSeed, random, room)
 	if stale >= staleRecords {
-		p.dropExpired(i, f, clock)
-		values, _ = p.pick(dst, f, l, clock, noSeed, random, room)
+		i, _ := p.find(infohash)
+		p.dropExpired(i, f, newStamp(now, false))
+		values, _ = p.someValues(dst, now, infohash, f, noSeed, random, room)
 	}
 	return values
+}
+
+// someValues is appendValues without the cleaning: it changes nothing, and counts the expired ones it passed over.
+func (p *peerStore) someValues(dst []byte, now Instant, infohash *wire.ID, f family, noSeed bool, random uint64, room int) (values []byte, stale int) {
+	i, ok := p.find(infohash)
+	if !ok {
+		return dst, 0
+	}
+	return p.pick(dst, f, p.list(i, f), newStamp(now, false), noSeed, random, room)
 }
 
 // pick appends values from the records of a list, and counts the expired ones it passed over.

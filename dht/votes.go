@@ -91,7 +91,11 @@ func (v *votes) seat(now Instant, voter netip.Prefix) *vote {
 // External is the IPv4 and the IPv6 address at which other nodes see this one, by the agreement of at least eight
 // networks; the zero Addr as long as there is none. After the address has changed it takes answers from most of
 // those networks, half an hour at most.
-func (n *Node) External() (ip4, ip6 netip.Addr) { return n.votes[v4].external, n.votes[v6].external }
+func (n *Node) External() (ip4, ip6 netip.Addr) {
+	n.enter()
+	defer n.leave()
+	return n.votes[v4].external, n.votes[v6].external
+}
 
 // hear takes what a node at src that answered us says our address is, in compact form; nil if it says nothing. It may
 // change the node's id.

@@ -1,9 +1,9 @@
 // Command supernode is a BitTorrent Mainline DHT node that answers as many queries per core as the kernel's UDP path
 // allows.
 //
-// One OS thread does all the work: it receives a batch of datagrams, lets the node (package dht) answer each,
-// sends the answers as one batch, and asks the node what it wants to send of its own accord. Everything else
-// in this command is around that loop: flags, bootstrap names, HTTP, logs.
+// One OS thread does all the work, or several do with --workers: each receives a batch of datagrams, lets the node (package
+// dht) answer each, and sends the answers as one batch; the first asks the node besides what it wants to send of its own
+// accord. Everything else in this command is around that loop: flags, bootstrap names, HTTP, logs.
 //
 // Exit status: 0 after SIGTERM or SIGINT, 2 for a flag or an address that has to be mended, 1 for all else. That of
 // "doctor" is its verdict.

@@ -12,7 +12,7 @@ import (
 	"supernode/internal/conntrack"
 )
 
-// collector turns the worker's counts into metrics at each scrape. Nothing is prepared in advance, so that the
+// collector turns the workers' counts into metrics at each scrape. Nothing is prepared in advance, so that the
 // packet path pays for no metric.
 type collector struct{ w *worker }
 
@@ -37,6 +37,7 @@ var (
 	descQueryIn   = desc("query_bytes_total", "UDP payload of the queries that got a reply or an error.")
 	descReplyOut  = desc("reply_bytes_total", "UDP payload of the replies and errors.")
 	descAmplified = desc("amplification_ratio", "Bytes of all replies and errors over bytes of the queries they answer; no single reply exceeds 10.")
+	descWorker    = desc("worker_datagrams_total", "Datagrams that were handled, by worker.", "worker")
 	descReceived  = desc("received_total", "Datagrams received.")
 	descBytesIn   = desc("received_bytes_total", "UDP payload received.")
 	descBytesOut  = desc("sent_bytes_total", "UDP payload sent.")
@@ -69,7 +70,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	t, u := c.w.published.read(), c.w.transport.Stats()
+	t, u := c.w.total(), c.w.stats()
 	for m := range wire.Methods {
 		counter(descQueries, t.queries[m], m.String())
 	}
@@ -93,6 +94,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descQueryIn, t.queryBytes)
 	counter(descReplyOut, t.replyBytes)
 	gauge(descAmplified, t.amplification())
+	for i, m := range c.w.crew {
+		counted := m.published.read()
+		counter(descWorker, counted.datagrams, strconv.Itoa(i))
+	}
 	counter(descReceived, u.Received)
 	counter(descSent, u.Sent)
 	counter(descBytesIn, u.BytesIn)

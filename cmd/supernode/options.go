@@ -36,6 +36,7 @@ type options struct {
 	http         string
 	io           string
 	batch        int
+	workers      int
 	cpu          pin.List
 	allowPrivate bool
 	enforceBEP42 bool
@@ -68,7 +69,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.http, "http", "127.0.0.1:6880", "`ADDR:PORT` of the status page, /metrics, /healthz and /debug/pprof, or none")
 	f.StringVar(&o.io, "io", defaultIO, "`BACKEND` that moves datagrams: mmsg (batched system calls, Linux) or net (portable, slower)")
 	f.IntVar(&o.batch, "batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
-	f.Var(&o.cpu, "cpu", "`LIST` of processors to run on, as in 0,2-3 (default all)")
+	f.IntVar(&o.workers, "workers", 1, "answer on `N` threads, 1 to 64, which share the node; more than one needs --io mmsg")
+	f.Var(&o.cpu, "cpu", "`LIST` of processors to run on, as in 0,2-3 (default all); several workers get one each, in turn")
 	f.BoolVar(&o.allowPrivate, "allow-private", false, "also talk to private, loopback and reserved addresses, for labs")
 	f.BoolVar(&o.enforceBEP42, "enforce-bep42", false, "neither know nor store for nodes whose ids do not follow from their addresses")
 	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "keep at most `N` nodes of each address family in the routing table")
@@ -116,6 +118,7 @@ func (o *options) settle() (*config, error) {
 		value, max int
 	}{
 		{"batch", o.batch, 1024},
+		{"workers", o.workers, dht.MaxWorkers},
 		{"max-nodes", o.maxNodes, dht.MaxMaxNodes},
 		{"max-peers", o.maxPeers, dht.MaxMaxPeers},
 		{"max-items", o.maxItems, dht.MaxMaxItems},
@@ -129,6 +132,9 @@ func (o *options) settle() (*config, error) {
 	}
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")
+	}
+	if o.workers > 1 && o.io != "mmsg" {
+		return nil, wrong("workers", strconv.Itoa(o.workers), "needs --io mmsg, on Linux: leave it out, or make it 1")
 	}
 	if err := c.level.UnmarshalText([]byte(o.logLevel)); err != nil || strings.ContainsAny(o.logLevel, "+-") {
 		return nil, wrong("log-level", o.logLevel, "must be debug, info, warn or error")

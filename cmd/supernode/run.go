@@ -68,43 +68,49 @@ func newLogger(w io.Writer, c *config) *slog.Logger {
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	// With a single P, Go's monitor thread takes it from the worker whenever that waits for datagrams, and to do so
-	// looks every 20 µs (runtime/proc.go, retake): a quarter of the time of a node that is pinned to one core. With a
-	// second, idle P it has nothing to take and sleeps.
-	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+	// looks every 20 µs (runtime/proc.go, retake): a quarter of the time of a node that is pinned to one core. With
+	// another, idle P it has nothing to take and sleeps.
+	runtime.GOMAXPROCS(max(c.workers+1, runtime.GOMAXPROCS(0)))
 	if err := pin.Process(c.cpu); err != nil {
 		return usageError{fmt.Errorf("--cpu %s: %w", c.cpu.String(), err)}
 	}
-	transport, err := openTransport(c, log)
+	if c.workers > 1 {
+		if err := tryCPUs(c.cpu); err != nil {
+			return err
+		}
+	}
+	transports, err := openTransports(c, log)
 	if err != nil {
 		return addressError(fmt.Errorf("--listen: %w", err))
 	}
 	if c.keeper, err = openKeeper(ctx, c, log); err != nil {
-		return errors.Join(err, transport.Close())
+		return errors.Join(err, closeAll(transports))
 	}
-	w, err := newWorker(transport, c)
+	w, err := newWorker(transports[0], c)
 	if err != nil {
-		return errors.Join(err, transport.Close())
+		return errors.Join(err, closeAll(transports))
 	}
+	w.hire(transports, c)
 	old, err := c.keeper.restore(w.clock.now(), w.homes)
 	if ctx.Err() != nil {
 		log.Info("stopped before it was ready")
-		return transport.Close()
+		return closeAll(transports)
 	}
 	if err != nil {
-		return errors.Join(err, transport.Close())
+		return errors.Join(err, closeAll(transports))
 	}
 	web, err := startWeb(c, w, log)
 	if err != nil {
-		return errors.Join(err, transport.Close())
+		return errors.Join(err, closeAll(transports))
 	}
-	for i, addr := range transport.Local() {
+	for i, addr := range transports[0].Local() {
 		log.Info("listening", "addr", addr, "id", w.tally.selves[i].hexID(), "io", c.io)
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- guarded(w.run, log) }()
+	go func() { ended <- w.runAll(log) }()
 	give := func(seeds []netip.AddrPort) { w.bootstrap(slices.Concat(seeds, old)) }
 	if len(old) > 0 {
 		give(nil)
@@ -112,7 +118,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	go newBootstrapper(c.bootstrap, give, log).run(ctx)
 	go c.keeper.run(ctx, w)
 	go logMoves(ctx, w.moved, log)
-	log.Info("ready", "version", versionText(), "http", web.addr())
+	log.Info("ready", "version", versionText(), "http", web.addr(), "workers", len(w.crew))
 	notify("READY=1", log)
 
 	select {
@@ -153,22 +159,32 @@ type panicError struct{ cause any }
 
 func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.cause) }
 
-// openTransport binds the sockets. On a host without IPv6 the default listens on IPv4 alone; an address that was
+// openTransports binds the sockets of each worker. On a host without IPv6 the default listens on IPv4 alone; an address that was
 // asked for is an error.
-func openTransport(c *config, log *slog.Logger) (udp.Transport, error) {
-	open := func() (udp.Transport, error) {
-		return openers[c.io](c.listen, udp.Options{
-			Batch: c.batch, ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer,
-		})
+func openTransports(c *config, log *slog.Logger) ([]udp.Transport, error) {
+	open := func() ([]udp.Transport, error) {
+		o := udp.Options{Batch: c.batch, ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer}
+		if c.workers > 1 {
+			return udp.OpenMmsgGroup(c.listen, o, c.workers)
+		}
+		transport, err := openers[c.io](c.listen, o)
+		return []udp.Transport{transport}, err
 	}
-	transport, err := open()
+	transports, err := open()
 	noIPv6 := errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
 	if noIPv6 && !c.listenChosen {
 		log.Warn("no IPv6 on this host, listening on IPv4 only", "error", err)
 		c.listen = slices.DeleteFunc(c.listen, func(a netip.AddrPort) bool { return a.Addr().Is6() })
 		return open()
 	}
-	return transport, err
+	return transports, err
+}
+
+func closeAll(transports []udp.Transport) (err error) {
+	for _, transport := range transports {
+		err = errors.Join(err, transport.Close())
+	}
+	return err
 }
 
 // addressError makes a failure to bind an error of usage, which it is: another address, or more rights, mend it.
@@ -186,7 +202,7 @@ func addressError(err error) error {
 func newNode(c *config, local []netip.AddrPort, s site, share *dht.Node) (*dht.Node, error) {
 	cfg := dht.Config{
 		ID: s.ids[0], ID6: s.ids[1], Version: clientVersion,
-		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers, MaxItems: c.maxItems,
+		MaxNodes: c.maxNodes, MaxPeers: c.maxPeers, MaxItems: c.maxItems, Workers: c.workers,
 		AllowPrivate: c.allowPrivate, RateLimit: c.rateLimit, EnforceSecure: c.enforceBEP42, Share: share,
 	}
 	rand.Read(cfg.Seed[:])

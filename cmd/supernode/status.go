@@ -11,7 +11,7 @@ const (
 	statusOK      = "ok"
 	statusStalled = "stalled"
 
-	// stallLimit is how long the worker may be silent before it counts as stalled. It goes round its loop at
+	// stallLimit is how long a worker may be silent before it counts as stalled. It goes round its loop at
 	// least once a heartbeat.
 	stallLimit = 5 * time.Second
 )
@@ -24,6 +24,7 @@ type status struct {
 	Version    string   `json:"version"`
 	Listen     []string `json:"listen"`
 	IDs        []string `json:"ids"` // by address in Listen: what the node is called there
+	Workers    int      `json:"workers"`
 	UptimeS    int64    `json:"uptime_s"`
 	Nodes4     int      `json:"nodes_ipv4"`
 	Nodes6     int      `json:"nodes_ipv6"`
@@ -45,9 +46,9 @@ type conntrackStatus struct {
 
 func (w *worker) status() status {
 	now := w.clock.now()
-	t, u := w.published.read(), w.transport.Stats()
+	t, u := w.total(), w.stats()
 	s := status{
-		Status: statusOK, Version: versionText(), UptimeS: int64(time.Duration(now).Seconds()),
+		Status: statusOK, Version: versionText(), Workers: len(w.crew), UptimeS: int64(time.Duration(now).Seconds()),
 		Nodes4: t.counts.Nodes4, Nodes6: t.counts.Nodes6,
 		Peers: t.counts.Peers, Infohashes: t.counts.Infohashes, Items: t.counts.Items,
 		Replies: t.replies, Ignored: u.Truncated,

@@ -8,7 +8,7 @@ import (
 	"supernode/dht/wire"
 )
 
-// tally is what the worker counts. It is plain memory of the worker's own: a copy is published after each batch.
+// tally is what a worker counts. It is plain memory of the worker's own: a copy is published after each batch.
 type tally struct {
 	queries  [wire.Methods]uint64 // queries that got a reply or an error, by method
 	replies  uint64
@@ -23,7 +23,7 @@ type tally struct {
 
 	selves []self // by socket; replaced when one changes, never written to
 	counts dht.Counts
-	at     dht.Instant // when this was so
+	at     dht.Instant // when this was so, of the whole crew at least
 }
 
 const (
@@ -50,6 +50,25 @@ func (t *tally) datagram(o dht.Outcome, in, out int) {
 	t.queries[o.Method]++
 	t.queryBytes += uint64(in)
 	t.replyBytes += uint64(out)
+}
+
+// add adds what a mate has counted, who knows nothing of the rest.
+func (t *tally) add(o *tally) {
+	sum := func(a, b []uint64) {
+		for i := range a {
+			a[i] += b[i]
+		}
+	}
+	sum(t.queries[:], o.queries[:])
+	sum(t.errors[:], o.errors[:])
+	sum(t.verdicts[:], o.verdicts[:])
+	sum(t.batches[:], o.batches[:])
+	t.replies += o.replies
+	t.asked += o.asked
+	t.queryBytes += o.queryBytes
+	t.replyBytes += o.replyBytes
+	t.datagrams += o.datagrams
+	t.at = min(t.at, o.at)
 }
 
 // amplification is how many bytes a byte of query has been answered with, on average; zero before the first.

@@ -9,31 +9,39 @@ import (
 
 	"supernode/dht"
 	"supernode/dht/wire"
+	"supernode/internal/pin"
 	"supernode/internal/udp"
 )
 
-// worker is one OS thread that owns the sockets and the nodes: nothing else touches either while it runs.
+// worker is one OS thread that owns its sockets and its view of the nodes: nothing else touches either while it runs.
 type worker struct {
+	number    int       // in crew
+	crew      []*worker // all of them
+	cpu       int       // to run on, or noCPU
 	transport udp.Transport
 	residents []resident
 	at        []*resident // by socket
-	moved     chan move   // what has become of a node
 	clock     clock
 
 	in      *udp.Inbox
 	replies *udp.Outbox
-	scratch []byte
 
 	tally     tally
 	published published
+	stopping  atomic.Bool
+
+	// Of the first worker.
+	scratch    []byte
+	moved      chan move    // what has become of a node
+	restsUntil atomic.Int64 // an Instant, or awake
+	counted    dht.Instant  // when it last was
 
 	keeper *keeper                // nil: none
 	homes  []dht.Home             // by socket; what the state is saved under
 	saves  atomic.Pointer[saving] // for the worker to take up
 	saving *saving                // under way
 
-	stopping atomic.Bool
-	seeds    atomic.Pointer[[]netip.AddrPort] // bootstrap addresses for the nodes to take over
+	seeds atomic.Pointer[[]netip.AddrPort] // bootstrap addresses for the nodes to take over
 }
 
 // resident is a node at its site.
@@ -43,17 +51,31 @@ type resident struct {
 	own  [2]*udp.Outbox // what the node sends of its own accord, over IPv4 and IPv6
 }
 
+// newWorker makes the first worker, and the only one unless it hires others.
 func newWorker(transport udp.Transport, c *config) (*worker, error) {
 	w := &worker{
-		transport: transport, moved: make(chan move, 16), clock: clock{time.Now()},
+		transport: transport, moved: make(chan move, 16), clock: clock{time.Now()}, cpu: noCPU,
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		scratch: make([]byte, 0, udp.MaxDatagram),
 		keeper:  c.keeper,
 	}
+	w.crew = []*worker{w}
+	w.restsUntil.Store(awake)
 	if err := w.settle(c); err != nil {
 		return nil, err
 	}
-	w.at = make([]*resident, len(transport.Local()))
+	w.lodge()
+	for socket, r := range w.at {
+		w.homes = append(w.homes, dht.Home{Node: r.node, Listen: c.listen[socket]})
+	}
+	w.tally.selves = w.selves()
+	w.published.offer(&w.tally)
+	return w, nil
+}
+
+// lodge finds out which node is at home at each socket.
+func (w *worker) lodge() {
+	w.at = make([]*resident, len(w.transport.Local()))
 	for i := range w.residents {
 		for _, socket := range w.residents[i].sockets {
 			if socket >= 0 {
@@ -61,12 +83,6 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 			}
 		}
 	}
-	for socket, r := range w.at {
-		w.homes = append(w.homes, dht.Home{Node: r.node, Listen: c.listen[socket]})
-	}
-	w.tally.selves = w.selves()
-	w.published.offer(&w.tally)
-	return w, nil
 }
 
 // settle makes a node for each site. What the first one stores, all serve.
@@ -104,9 +120,13 @@ const heartbeat = time.Second
 // when stop is called, with nil, or when the sockets fail, and closes them.
 func (w *worker) run() error {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	rest := time.Duration(0)
 	var err error
+	if w.cpu == noCPU {
+		defer runtime.UnlockOSThread()
+	} else {
+		err = pin.Thread(w.cpu)
+	}
+	rest := time.Duration(0)
 	for err == nil && !w.stopping.Load() {
 		rest, err = w.turn(rest)
 	}
@@ -118,13 +138,18 @@ func (w *worker) run() error {
 
 // turn goes round the loop once, after waiting for datagrams for rest at most, and returns how long to rest next.
 func (w *worker) turn(rest time.Duration) (time.Duration, error) {
-	n, err := w.transport.Receive(w.in, rest)
+	n, err := w.receive(rest)
 	if err != nil {
 		return 0, fmt.Errorf("receive: %w", err)
 	}
 	now := w.clock.now()
 	if n > 0 {
 		w.answer(now)
+	}
+	if w.number > 0 {
+		w.nudge()
+		w.publish(now)
+		return heartbeat, nil
 	}
 	if seeds := w.seeds.Swap(nil); seeds != nil {
 		for i := range w.residents {
@@ -139,9 +164,14 @@ func (w *worker) turn(rest time.Duration) (time.Duration, error) {
 		rest = 0
 	}
 	w.notice()
-	w.tally.counts, w.tally.at = w.counts(), now
-	w.published.offer(&w.tally)
+	w.count(now, n == 0)
+	w.publish(now)
 	return rest, nil
+}
+
+func (w *worker) publish(now dht.Instant) {
+	w.tally.at = now
+	w.published.offer(&w.tally)
 }
 
 // answer handles the batch in w.in and sends the replies, each from the address that was asked.
@@ -225,8 +255,10 @@ func (w *worker) bootstrap(seeds []netip.AddrPort) {
 	w.transport.Wake()
 }
 
-// stop makes run return; safe from any goroutine.
+// stop makes run return, of all the crew; safe from any goroutine.
 func (w *worker) stop() {
-	w.stopping.Store(true)
-	w.transport.Wake()
+	for _, m := range w.crew {
+		m.stopping.Store(true)
+		m.transport.Wake()
+	}
 }

@@ -45,14 +45,15 @@ func TestNoIPv6(t *testing.T) {
 
 	c := &config{options: options{io: "without IPv6", listen: []string{"127.0.0.1:0", "[::]:0"}}}
 	require.NoError(t, c.settleListen())
-	transport, err := openTransport(c, quiet)
+	transports, err := openTransports(c, quiet)
 	require.NoError(t, err)
-	require.Len(t, transport.Local(), 1)
-	require.NoError(t, transport.Close())
+	require.Len(t, transports, 1)
+	require.Len(t, transports[0].Local(), 1)
+	require.NoError(t, closeAll(transports))
 
 	c.listen, c.listenChosen = nil, true
 	require.NoError(t, c.settleListen())
-	_, err = openTransport(c, quiet)
+	_, err = openTransports(c, quiet)
 	require.ErrorIs(t, err, syscall.EAFNOSUPPORT)
 	require.Equal(t, exitUsage, report(addressError(err), io.Discard))
 }

@@ -18,7 +18,8 @@
 // wildcard sockets each datagram carries the address it was sent to.
 //
 // The backends: OpenMmsg, for Linux (recvmmsg(2), sendmmsg(2), ppoll(2)), and OpenNet, for every system
-// with BSD sockets or Winsock, one system call a datagram and one more copy.
+// with BSD sockets or Winsock, one system call a datagram and one more copy. OpenMmsgGroup is OpenMmsg for
+// several threads that share addresses, each with sockets of its own.
 //
 // The limits. Datagrams longer than a slot, MaxDatagram but for NewLongInbox, are dropped. UDP_GRO and UDP_SEGMENT stay off: a node's
 // peers are many and send one datagram each, so there is nothing to coalesce. IPv6 sockets take IPv6

@@ -15,6 +15,12 @@ func OpenMmsg(listen []netip.AddrPort, o Options) (Transport, error) {
 		errors.ErrUnsupported, runtime.GOOS)
 }
 
+// OpenMmsgGroup needs Linux.
+func OpenMmsgGroup(listen []netip.AddrPort, o Options, _ int) ([]Transport, error) {
+	_, err := OpenMmsg(listen, o)
+	return nil, err
+}
+
 // wire is nothing where no backend needs it.
 type wire struct{}
 

@@ -78,6 +78,23 @@ type Stats struct {
 	BufferDrops uint64
 }
 
+// Add adds the totals of another transport.
+func (s *Stats) Add(o Stats) {
+	s.Received += o.Received
+	s.Sent += o.Sent
+	s.ReceiveCalls += o.ReceiveCalls
+	s.SendCalls += o.SendCalls
+	s.BytesIn += o.BytesIn
+	s.BytesOut += o.BytesOut
+	s.Truncated += o.Truncated
+	s.SendErrors.Permission += o.SendErrors.Permission
+	s.SendErrors.NoBuffer += o.SendErrors.NoBuffer
+	s.SendErrors.Unreachable += o.SendErrors.Unreachable
+	s.SendErrors.Other += o.SendErrors.Other
+	s.ReceiveErrors += o.ReceiveErrors
+	s.BufferDrops += o.BufferDrops
+}
+
 // SendErrors counts datagrams that were not sent, by reason.
 type SendErrors struct {
 	// Permission is EPERM: a firewall rule or connection tracking dropped the datagram on its way out.
