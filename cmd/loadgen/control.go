@@ -19,6 +19,9 @@ type request struct {
 	Flows     *int     `json:"flows"`
 	Mix       *string  `json:"mix"`
 	Seed      *uint64  `json:"seed"`
+
+	Infohashes *int     `json:"infohashes"`
+	Zipf       *float64 `json:"zipf"`
 }
 
 // parseRequest reads a request line and applies it to p, of which it keeps what the line does not mention. At most
@@ -45,6 +48,12 @@ func parseRequest(line []byte, c *config) (params, error) {
 	}
 	if r.Seed != nil {
 		p.seed = *r.Seed
+	}
+	if r.Infohashes != nil {
+		p.infohashes = *r.Infohashes
+	}
+	if r.Zipf != nil {
+		p.zipf = *r.Zipf
 	}
 	var err error
 	if r.DurationS != nil {

@@ -15,17 +15,16 @@ import (
 // config is the command line.
 type config struct {
 	params
-	target     string
-	timeout    time.Duration
-	sources    prefix
-	infohashes int
-	zipf       float64
-	cpus       pin.List
-	io         string
-	json, hdr  string
-	quiet      bool
-	floodOK    bool
-	control    bool
+	target    string
+	timeout   time.Duration
+	sources   prefix
+	cpus      pin.List
+	io        string
+	json, hdr string
+	nodesFile string
+	quiet     bool
+	floodOK   bool
+	control   bool
 }
 
 const (
@@ -88,6 +87,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
+	f.StringVar(&c.nodesFile, "nodes-file", "", "write the flows to this file as nodes: compact node info (BEP 5)")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
 	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")
 	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
@@ -103,10 +103,6 @@ func (c *config) check(windowGiven bool) error {
 	switch {
 	case c.timeout <= 0 || c.timeout > time.Minute:
 		return fmt.Errorf("--timeout %v: must be more than 0 and at most 1m", c.timeout)
-	case c.infohashes < 1 || c.infohashes > maxInfohashes:
-		return fmt.Errorf("--infohashes %d: must be 1 to %d", c.infohashes, maxInfohashes)
-	case !(c.zipf >= 0) || c.zipf > maxZipf:
-		return fmt.Errorf("--zipf %v: must be 0 to %d", c.zipf, maxZipf)
 	case c.io != "mmsg" && c.io != "net":
 		return fmt.Errorf("--io %q: must be mmsg or net", c.io)
 	case windowGiven && c.rate != rateMax && !c.control:

@@ -24,6 +24,9 @@ type params struct {
 	flows    int
 	mix      mix
 	seed     uint64
+
+	infohashes int     // distinct ones
+	zipf       float64 // exponent of their popularity
 }
 
 // rate is queries a second, or 0 for a closed loop. It is a pflag.Value.
@@ -69,6 +72,10 @@ func (p *params) check(prefix string, timeout time.Duration) error {
 		return fmt.Errorf("%swarmup %v: must not be negative", prefix, p.warmup)
 	case p.flows < 1 || p.flows > 1<<30:
 		return fmt.Errorf("%sflows %d: must be 1 to %d", prefix, p.flows, 1<<30)
+	case p.infohashes < 1 || p.infohashes > maxInfohashes:
+		return fmt.Errorf("%sinfohashes %d: must be 1 to %d", prefix, p.infohashes, maxInfohashes)
+	case !(p.zipf >= 0) || p.zipf > maxZipf:
+		return fmt.Errorf("%szipf %v: must be 0 to %d", prefix, p.zipf, maxZipf)
 	case r*timeout.Seconds() > maxOutstanding:
 		return fmt.Errorf("%srate %v: with --timeout %v more than %d queries could be outstanding, lower one of them",
 			prefix, r, timeout, maxOutstanding)
