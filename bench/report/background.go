@@ -2,8 +2,6 @@ package report
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -56,28 +54,6 @@ func timing(p plan.Spec) string {
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
-
-func (d *document) machine(s Summary) {
-	m := s.Machine
-	d.Line("## Machine")
-	d.Line("")
-	facts := [][2]string{
-		{"system", m.OS}, {"kernel", m.Kernel}, {"architecture", m.Arch}, {"processor", m.CPU},
-		{"processors online", count(uint64(m.CPUs))}, {"hypervisor", m.Hypervisor}, {"memory", size(m.Memory)},
-		{"conntrack limit", count(m.ConntrackLimit)}, {"conntrack buckets", count(m.ConntrackBuckets)},
-		{"conntrack entry", size(m.ConntrackEntry)},
-		{"server's core", fmt.Sprint(m.ServerCPU)}, {"generator's core", fmt.Sprint(m.ClientCPU)},
-	}
-	for _, program := range slices.Sorted(maps.Keys(s.Versions)) {
-		facts = append(facts, [2]string{program, s.Versions[program]})
-	}
-	for _, f := range facts {
-		if f[1] != "" {
-			d.Linef("- %s: %s", f[0], f[1])
-		}
-	}
-	d.Line("")
-}
 
 // count is empty for what the machine did not tell.
 func count(n uint64) string {

@@ -21,7 +21,7 @@ func (s Summary) Markdown(w io.Writer) error {
 		d.pattern(s, flows)
 	}
 	d.method(s)
-	d.machine(s)
+	d.Machine(s.Machine, s.Versions)
 	d.notes(s)
 	d.repeat(s)
 	if _, err := io.WriteString(w, d.String()); err != nil {

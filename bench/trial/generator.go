@@ -37,6 +37,9 @@ type Load struct {
 	WarmupS   float64 `json:"warmup_s"`
 	Flows     int     `json:"flows"`
 	Mix       string  `json:"mix,omitempty"`
+	Zipf      float64 `json:"zipf,omitempty"` // exponent of the info_hashes' popularity; 0: all alike
+	Miss      bool    `json:"miss,omitempty"` // ask for info_hashes that are never announced
+	Walk      bool    `json:"walk,omitempty"` // take flows and info_hashes in sequence, to reach each once
 	Seed      uint64  `json:"seed"`
 }
 
