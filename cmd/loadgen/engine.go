@@ -123,12 +123,14 @@ func (e *engine) idle() error {
 
 // run runs one trial. The result is that of the trial, or of the part before halt.
 func (e *engine) run(p params) (*result, error) {
+	e.timeout = p.timeout
 	if size := p.slots(e.timeout); size > len(e.table.slots) {
 		issued := e.table.issued
 		e.table = newOutstanding(size, int64(e.timeout), e.table.head)
 		e.table.issued = issued // answers to these are late, not unheard of
 	}
 	e.table.abandon()
+	e.table.timeout = int64(e.timeout)
 	e.tokens.clear()
 	e.choosePopularity(p.infohashes, p.zipf)
 	e.trial = newTrial(p, e.layout)

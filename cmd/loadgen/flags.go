@@ -16,7 +16,6 @@ import (
 type config struct {
 	params
 	target    string
-	timeout   time.Duration
 	sources   prefix
 	cpus      pin.List
 	io        string
@@ -36,7 +35,7 @@ const (
 func newCommand(start func(*config) error) *cobra.Command {
 	c := &config{}
 	_ = c.mix.Set(defaultMix)
-	c.rate = 1000
+	c.rate, c.grace = 1000, -1
 	cmd := &cobra.Command{
 		Use:   "loadgen [flags] HOST:PORT",
 		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
@@ -101,8 +100,6 @@ func (c *config) check(windowGiven bool) error {
 		return err
 	}
 	switch {
-	case c.timeout <= 0 || c.timeout > time.Minute:
-		return fmt.Errorf("--timeout %v: must be more than 0 and at most 1m", c.timeout)
 	case c.io != "mmsg" && c.io != "net":
 		return fmt.Errorf("--io %q: must be mmsg or net", c.io)
 	case windowGiven && c.rate != rateMax && !c.control:
