@@ -39,6 +39,9 @@ type station struct {
 	capacity float64 // answers a second to the mix
 }
 
+// overloadTimeout is how long an answer under overload may take. DHT clients wait so long and longer.
+const overloadTimeout = time.Second
+
 // labSpec is the lab of a comparison: the client owns addresses for a million nodes and more.
 func labSpec() lab.Spec {
 	spec := lab.Default()
@@ -203,5 +206,12 @@ func (c *comparison) load(s *station, block int, m peers.Measure) (l trial.Load,
 		return l, true
 	}
 	l.Rate = m.Rate(s.capacity)
+	if m != peers.Latency {
+		// What was asked under twice the load is answered late, and counts; but for that the fall of the load does not wait.
+		l.TimeoutS, l.GraceS = overloadTimeout.Seconds(), new(float64)
+		if m == peers.Recovery {
+			*l.GraceS = overloadTimeout.Seconds() / 2
+		}
+	}
 	return l, s.capacity > 0
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -135,24 +136,44 @@ func (c *comparison) pilot(ctx context.Context, s *station, m peers.Measure) (an
 	return peers.Trial{Trial: t}.AnswersPerS(), nil
 }
 
-// fill has every info_hash announced once, each by another flow, as far as the time goes: no more than the spec gives,
+// fillStep is how much of the filling is one trial, after which it is seen how far it has come.
+const fillStep = 2 * time.Second
+
+// fill has every info_hash announced once, each by another flow, as far as the time goes: no longer than the spec gives,
 // but for the subject. A get_peers goes before each announce.
 func (c *comparison) fill(ctx context.Context, s *station) error {
-	rate, err := c.pilot(ctx, s, peers.Announce)
-	if err != nil {
-		return err
-	}
-	need := time.Second + time.Duration(1.2*2*float64(c.spec.Infohashes)/max(rate, 1)*float64(time.Second))
 	limit := c.spec.Fill
 	if s.Name == peers.Subject {
 		limit = fillTimeout
 	}
-	took := min(need, limit).Round(100 * time.Millisecond)
-	c.progress.say("filling %s with %s, about %v", s.Name, count(c.spec.Infohashes, "announce"), took)
-	return s.rig.Fill(ctx, trial.Load{
+	c.progress.say("filling %s with %d info_hashes, for %v at most", s.Name, c.spec.Infohashes, limit)
+	load := trial.Load{
 		Walk: true, Mix: peers.Announce.Weights(""), Window: c.spec.Window, Flows: max(c.spec.Flows, c.spec.Nodes),
-		DurationS: took.Seconds(), Seed: c.spec.Seed,
-	})
+		DurationS: min(fillStep, limit).Seconds(), Seed: c.spec.Seed,
+	}
+	for until := time.Now().Add(limit); time.Now().Before(until); {
+		var t record.Trial
+		if err := s.rig.Measure(ctx, &t, load); err != nil {
+			return err
+		}
+		reached := walked(t)
+		c.progress.note("filling %s: %d of %d info_hashes", s.Name, min(reached, c.spec.Infohashes), c.spec.Infohashes)
+		if reached >= c.spec.Infohashes {
+			break
+		}
+	}
+	return nil
+}
+
+// walked is how many info_hashes the generator has gone through.
+func walked(t record.Trial) int {
+	var result struct {
+		Walked struct {
+			Infohashes int `json:"infohashes"`
+		} `json:"walked"`
+	}
+	_ = json.Unmarshal(t.Load.Raw, &result) // Raw has been read as JSON before
+	return result.Walked.Infohashes
 }
 
 // state is what can be said of a server now.

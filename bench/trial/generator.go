@@ -41,6 +41,11 @@ type Load struct {
 	Miss      bool    `json:"miss,omitempty"` // ask for info_hashes that are never announced
 	Walk      bool    `json:"walk,omitempty"` // take flows and info_hashes in sequence, to reach each once
 	Seed      uint64  `json:"seed"`
+
+	// What differs from the generator's own: how long a query may take to be answered, and how long answers are awaited
+	// after the interval.
+	TimeoutS float64  `json:"timeout_s,omitempty"`
+	GraceS   *float64 `json:"grace_s,omitempty"`
 }
 
 type event struct {
