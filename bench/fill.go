@@ -22,9 +22,6 @@ import (
 	"supernode/bench/trial"
 )
 
-// fillTimeout bounds how long the subject's store is filled; tables of a million take half a minute.
-const fillTimeout = 2 * time.Minute
-
 // prepare starts every server, each with a generator of its own that answers its pings, fills its tables and finds out
 // what it can answer. A server that fails at that is left out.
 func (c *comparison) prepare(ctx context.Context) (states []peers.State, err error) {
@@ -142,10 +139,7 @@ const fillStep = 2 * time.Second
 // fill has every info_hash announced once, each by another flow, as far as the time goes: no longer than the spec gives,
 // but for the subject. A get_peers goes before each announce.
 func (c *comparison) fill(ctx context.Context, s *station) error {
-	limit := c.spec.Fill
-	if s.Name == peers.Subject {
-		limit = fillTimeout
-	}
+	limit := c.spec.Fill(s.Server)
 	c.progress.say("filling %s with %d info_hashes, for %v at most", s.Name, c.spec.Infohashes, limit)
 	load := trial.Load{
 		Walk: true, Mix: peers.Announce.Weights(""), Window: c.spec.Window, Flows: max(c.spec.Flows, c.spec.Nodes),

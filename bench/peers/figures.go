@@ -2,6 +2,7 @@ package peers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"supernode/bench/report"
@@ -135,7 +136,7 @@ func (c *counted) table(servers []Server, m Measure) Table {
 		c.judge(&row, m)
 		t.Rows = append(t.Rows, row)
 	}
-	compareReplies(t.Rows, m)
+	compareReplies(t.Rows, servers, m)
 	return t
 }
 
@@ -174,10 +175,14 @@ func (c *counted) judge(row *Row, m Measure) {
 	if row.Lost > maxLost {
 		row.Marks = append(row.Marks, fmt.Sprintf("%.1f %% not answered", 100*row.Lost))
 	}
+	failed := map[string]int{}
 	for block := range c.blocks {
-		if why := c.empty[place{row.Server, m, block}]; why != "" && !slices.Contains(row.Marks, why) {
-			row.Marks = append(row.Marks, why)
+		if why := c.empty[place{row.Server, m, block}]; why != "" {
+			failed[why]++
 		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(failed)) {
+		row.Marks = append(row.Marks, fmt.Sprintf("%s (%d of %s)", why, failed[why], report.Plural(c.blocks, "trial")))
 	}
 }
 
@@ -186,8 +191,9 @@ func median(xs []float64) *float64 {
 	return &m
 }
 
-// compareReplies marks the servers that answer less than the subject does.
-func compareReplies(rows []Row, m Measure) {
+// compareReplies marks the servers that answer less than the subject does. Those that have nothing to answer with are known
+// for it.
+func compareReplies(rows []Row, servers []Server, m Measure) {
 	i := slices.IndexFunc(rows, func(r Row) bool { return r.Server == Subject })
 	if i < 0 || rows[i].Nodes == nil {
 		return
@@ -195,7 +201,7 @@ func compareReplies(rows []Row, m Measure) {
 	full := rows[i]
 	for i := range rows {
 		r := &rows[i]
-		if r.Nodes == nil {
+		if r.Nodes == nil || servers[slices.IndexFunc(servers, named(r.Server))].Hollow {
 			continue
 		}
 		if *r.Nodes < *full.Nodes {

@@ -63,7 +63,7 @@ func (s Summary) head(d *report.Document) {
 	d.Line("# DHT servers side by side")
 	d.Line("")
 	d.Linef("%s with %s nodes in its table and %s info_hashes stored, and the others with as much as they took of the same in %v, each alone",
-		Subject, number(float64(s.Spec.Nodes)), number(float64(s.Spec.Infohashes)), s.Spec.Fill)
+		Subject, number(float64(s.Spec.Nodes)), number(float64(s.Spec.Infohashes)), s.Spec.FillOther)
 	d.Linef("on one core. %s flows; closed loops with %d queries outstanding; medians of %s with %.0f %% intervals. A ratio above 1 says that",
 		number(float64(s.Spec.Flows)), s.Spec.Window, report.Plural(s.Spec.Blocks, "block"), 100*stat.DefaultRules().Confidence)
 	d.Linef("%s answers more, in pairs of the same block. CPU time is that of the server's threads and of its interface's receive work.", Subject)
