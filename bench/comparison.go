@@ -56,7 +56,7 @@ func (c *comparison) conduct(ctx context.Context) (err error) {
 	c.progress.say("%s of %s in %s, about %v, and up to %v before; the machine should have nothing else to do", count(len(c.slots), "trial"),
 		count(len(c.servers), "server"), count(c.spec.Blocks, "block"), c.spec.Estimate(c.slots).Round(time.Second), c.spec.Preparation(c.servers))
 	for _, name := range c.missing {
-		c.progress.say("%s is not installed and left out; make install-peers has it", name)
+		c.progress.say("%s is not installed and left out; make install-peers and make bench-peers have it", name)
 	}
 	if c.scratch, err = os.MkdirTemp("", "bench-peers-"); err != nil {
 		return fmt.Errorf("make directory for states: %w", err)
