@@ -28,7 +28,7 @@ func (s Summary) Markdown(w io.Writer) error {
 	if len(s.Overload) > 0 {
 		d.Line("## Overload")
 		d.Line("")
-		d.Line("Twice of what the pilot saw is offered in an open loop, then at once half of it. Shares of the answers/s of the closed loop in")
+		d.Line("Twice what the pilot saw is offered in an open loop, then at once half of it. Shares of the answers/s of the closed loop in")
 		d.Line("the same block: what the generator sent, what was answered; and of what was asked in the first half second at half load, what was answered.")
 		d.Line("")
 		d.Table([]string{"server", "offered/s", "sent", "answered", "recovery"}, cells(s.Overload, overloadCells))
@@ -66,7 +66,8 @@ func (s Summary) head(d *report.Document) {
 		Subject, number(float64(s.Spec.Nodes)), number(float64(s.Spec.Infohashes)), s.Spec.FillOther)
 	d.Linef("on one core. %s flows; closed loops with %d queries outstanding; medians of %s with %.0f %% intervals. A ratio above 1 says that",
 		number(float64(s.Spec.Flows)), s.Spec.Window, report.Plural(s.Spec.Blocks, "block"), 100*stat.DefaultRules().Confidence)
-	d.Linef("%s answers more, in pairs of the same block. CPU time is that of the server's threads and of its interface's receive work.", Subject)
+	d.Linef("%s answers more, in pairs of the same block. CPU time is that of the server's threads and of its interface's receive work;", Subject)
+	d.Line("what replies hold is a median, of the mix that of its get_peers.")
 	d.Line("")
 }
 
