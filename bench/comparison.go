@@ -37,6 +37,7 @@ type station struct {
 	peers.Server
 	rig      *trial.Rig
 	capacity float64 // answers a second to the mix
+	stored   int     // info_hashes that have been announced to it; 0: nobody knows
 }
 
 // overloadTimeout is how long an answer under overload may take. DHT clients wait so long and longer.
@@ -196,6 +197,7 @@ func (c *comparison) load(s *station, block int, m peers.Measure) (l trial.Load,
 	timing := c.spec.Timing[m]
 	l = trial.Load{WarmupS: timing.Warmup.Seconds(), DurationS: timing.Measure.Seconds(), Flows: c.spec.Flows, Seed: c.spec.Seed + uint64(block)}
 	if s.Payload == "" {
+		l.Infohashes = s.stored
 		l.Mix, l.Miss = m.Weights(c.spec.Mix), m == peers.GetPeersMiss
 		if l.Mix == c.spec.Mix {
 			l.Zipf = c.spec.Zipf

@@ -45,6 +45,10 @@ func (c *comparison) prepare(ctx context.Context) (states []peers.State, err err
 		running++
 		state := c.state(s, peers.Filled)
 		state.Capacity = s.capacity
+		if s.stored > 0 {
+			stored := uint64(s.stored)
+			state.Announced = &stored
+		}
 		c.progress.say("%s", describe(state))
 		states = append(states, state)
 	}
@@ -151,12 +155,20 @@ func (c *comparison) fill(ctx context.Context, s *station) error {
 			return err
 		}
 		reached := walked(t)
-		c.progress.note("filling %s: %d of %d info_hashes", s.Name, min(reached, c.spec.Infohashes), c.spec.Infohashes)
-		if reached >= c.spec.Infohashes {
+		s.stored = min(reached, c.spec.Infohashes) // what is asked for later is to be found, if the server keeps what it gets
+		c.progress.note("filling %s: %d of %d info_hashes", s.Name, s.stored, c.spec.Infohashes)
+		if reached >= c.spec.Infohashes && c.full(s) {
 			break
 		}
 	}
 	return nil
+}
+
+// full says whether a server whose info_hashes have all been announced says that it has them: on a busy machine some
+// announces are lost, and another round makes up for them.
+func (c *comparison) full(s *station) bool {
+	infohashes := c.state(s, peers.Filled).Infohashes
+	return infohashes == nil || float64(*infohashes) >= 0.99*float64(c.spec.Infohashes)
 }
 
 // walked is how many info_hashes the generator has gone through.
@@ -197,6 +209,8 @@ func describe(s peers.State) string {
 	}
 	if s.Nodes != nil {
 		text += fmt.Sprintf(", has %d nodes and %d info_hashes", *s.Nodes, *s.Infohashes)
+	} else if s.Announced != nil {
+		text += fmt.Sprintf(", was told of %d info_hashes", *s.Announced)
 	}
 	return text + fmt.Sprintf(", takes %d MiB", s.RSS>>20)
 }

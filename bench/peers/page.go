@@ -33,9 +33,9 @@ func (s Summary) Markdown(w io.Writer) error {
 		d.Line("")
 		d.Table([]string{"server", "offered/s", "sent", "answered", "recovery"}, cells(s.Overload, overloadCells))
 	}
-	d.Line("## Memory")
+	d.Line("## Tables and memory")
 	d.Line("")
-	d.Table([]string{"server", "filled, MiB", "at the end, MiB", "nodes", "info_hashes"}, cells(s.Servers, memoryCells))
+	d.Table([]string{"server", "filled, MiB", "at the end, MiB", "nodes", "info_hashes", "announced"}, cells(s.Servers, memoryCells))
 	s.setUp(&d)
 	d.Machine(s.Machine, s.Versions)
 	if len(s.Notes) > 0 {
@@ -129,7 +129,8 @@ func memoryCells(f ServerFacts) []string {
 		return number(float64(*of(f.Filled)))
 	}
 	return []string{f.Name, mib(f.Filled), mib(f.End),
-		known(func(s *State) *uint64 { return s.Nodes }), known(func(s *State) *uint64 { return s.Infohashes })}
+		known(func(s *State) *uint64 { return s.Nodes }), known(func(s *State) *uint64 { return s.Infohashes }),
+		known(func(s *State) *uint64 { return s.Announced })}
 }
 
 func (s Summary) setUp(d *report.Document) {

@@ -44,6 +44,8 @@ type State struct {
 	Infohashes *uint64 `json:"infohashes,omitempty"`
 	Limited    *uint64 `json:"rate_limited,omitempty"` // queries that its rate limiter has dropped so far
 
+	Announced *uint64 `json:"announced,omitempty"` // info_hashes that it has been told of, when Filled: those it is asked for
+
 	Capacity float64 `json:"answers_per_s,omitempty"` // of the mix, when Filled: what rates of open loops follow from
 	Problem  string  `json:"problem,omitempty"`       // why it is not measured, or no more
 }

@@ -48,7 +48,7 @@ func sample() Run {
 			Missing: []string{"absent"}, Trials: 8 * (4*5 + 1), Notes: []string{"a note"},
 		},
 		States: []State{
-			{Server: Subject, When: Filled, RSS: 100 << 20, Nodes: &nodes, Infohashes: &hashes},
+			{Server: Subject, When: Filled, RSS: 100 << 20, Nodes: &nodes, Infohashes: &hashes, Announced: &hashes},
 			{Server: Subject, When: End, RSS: 200 << 20, Limited: &limited},
 			{Server: "lost", When: Lost, Problem: "it has ended"},
 		},
@@ -161,7 +161,7 @@ func TestReport(t *testing.T) {
 		"| dumb | – | – | – | – | – | 0.0 % | – | – | – | answers nothing (8 of 8 trials) |\n",
 		"| supernode | 400,000 | 100 [100, 100] | 900 [900, 900] |",
 		"| supernode | 360,000 | 180.0 % [180.0 %, 180.0 %] | 90.0 % [90.0 %, 90.0 %] | 100.0 % [100.0 %, 100.0 %] |\n",
-		"| supernode | 100 | 200 | 900,000 | 1,000,000 |\n",
+		"| supernode | 100 | 200 | 900,000 | 1,000,000 | 1,000,000 |\n",
 		"- **slow**: a slow one.",
 		"- lost: it has ended\n",
 	} {

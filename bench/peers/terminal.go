@@ -59,7 +59,7 @@ func (s Summary) Table(w io.Writer) error {
 		}
 		line()
 	}
-	line("memory", "filled MiB", "end MiB", "nodes", "info_hashes")
+	line("memory", "filled MiB", "end MiB", "nodes", "info_hashes", "announced")
 	for _, f := range s.Servers {
 		line(memoryCells(f)...)
 	}
