@@ -161,7 +161,7 @@ func (o *peersOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	servers, missing, err := o.choose(peers.Builtin(dir, filepath.Join(filepath.Dir(dir), "bench", "peers")))
+	servers, missing, err := o.choose(peers.Builtin(dir))
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (c *counted) table(servers []Server, m Measure) Table {
 		for _, trial := range c.of(s.Name, m) {
 			row.Limited = row.Limited || trial.Load.GeneratorLimited
 		}
-		c.judge(&row, m)
+		c.judge(&row, m, s.Payload != "")
 		t.Rows = append(t.Rows, row)
 	}
 	compareReplies(t.Rows, servers, m)
@@ -141,7 +141,7 @@ func (c *counted) table(servers []Server, m Measure) Table {
 }
 
 // judge fills in what the replies were like.
-func (c *counted) judge(row *Row, m Measure) {
+func (c *counted) judge(row *Row, m Measure, foreign bool) {
 	method := string(m)
 	if m == Mix || m == GetPeersMiss {
 		method = string(GetPeers)
@@ -159,6 +159,11 @@ func (c *counted) judge(row *Row, m Measure) {
 			}
 		}
 		answered += t.Load.Answered
+		for name := range j.Replies {
+			if foreign { // another protocol has one kind of reply
+				method = name
+			}
+		}
 		if r, ok := j.Replies[method]; ok {
 			bytes, nodes, peers = append(bytes, r.Bytes), append(nodes, r.Nodes), append(peers, r.Peers)
 		}

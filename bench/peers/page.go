@@ -74,7 +74,7 @@ func (s Summary) head(d *report.Document) {
 func title(m Measure) string {
 	switch m {
 	case Ping:
-		return "ping (of a tracker: connect)"
+		return "ping, or what stands for it in another protocol"
 	case GetPeers:
 		return "get_peers, hit: info_hashes that have been announced"
 	case GetPeersMiss:

@@ -52,7 +52,7 @@ func TestSlots(t *testing.T) {
 
 // The time that a run takes is promised in its help.
 func TestDurations(t *testing.T) {
-	servers := Builtin("/bin", "/scripts")
+	servers := Builtin("/bin")
 	for _, c := range []struct {
 		spec Spec
 		most time.Duration

@@ -25,7 +25,7 @@ const (
 )
 
 // BEP15 is the Payload of servers that speak the UDP tracker protocol. They are asked to connect, which stands beside the
-// others' ping.
+// others' ping, as does what any other Payload asks.
 const BEP15 = "bep15"
 
 // Subject is the name of the server that the others are compared with.
@@ -40,8 +40,8 @@ func (s Server) Program() string {
 // Knows says whether the server can be measured so.
 func (s Server) Knows(m Measure) bool { return s.Payload == "" || m == Ping }
 
-// Builtin lists the servers there are: programs that are built into dir, and scripts in folders of scripts.
-func Builtin(dir, scripts string) []Server {
+// Builtin lists the servers there are, as make bench-peers leaves them in dir.
+func Builtin(dir string) []Server {
 	return []Server{{
 		Name: Subject,
 		Command: filepath.Join(dir, "supernode") +
@@ -60,7 +60,7 @@ func Builtin(dir, scripts string) []Server {
 		Hollow:  true,
 	}, {
 		Name:    "libtorrent",
-		Command: filepath.Join(scripts, "libtorrent-server", "main.py") + " {addr}",
+		Command: filepath.Join(dir, "libtorrent-server") + " {addr}",
 		Note:    "Debian's libtorrent-rasterbar, its limits lifted",
 	}, {
 		Name:    "anacrolix",
@@ -68,13 +68,18 @@ func Builtin(dir, scripts string) []Server {
 		Note:    "github.com/anacrolix/dht/v2 v2.23.0, send limiter off, in-memory peer store",
 	}, {
 		Name:    "bittorrent-dht",
-		Command: filepath.Join(scripts, "npm-server", "main.js") + " {addr}",
+		Command: filepath.Join(dir, "npm-server") + " {addr}",
 		Note:    "npm's bittorrent-dht, its limits lifted",
 	}, {
 		Name:    "opentracker",
-		Command: filepath.Join(scripts, "opentracker-server", "main.sh") + " {addr}",
+		Command: filepath.Join(dir, "opentracker-server") + " {addr}",
 		Note:    "a tracker (BEP 15): asked to connect where the others are pinged",
 		Payload: BEP15, Hollow: true,
+	}, {
+		Name:    "dnsmasq",
+		Command: filepath.Join(dir, "dnsmasq-server") + " {addr}",
+		Note:    "a name server (DNS): asked for the address of a name that it knows where the others are pinged",
+		Payload: "dns:example.org", Hollow: true,
 	}}
 }
 

@@ -25,7 +25,7 @@ func TestParseServer(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	all := Builtin("/bin", "/scripts")
+	all := Builtin("/bin")
 	require.Equal(t, Subject, all[0].Name)
 	for _, s := range all {
 		require.Contains(t, s.Command, AddrMark, s.Name)

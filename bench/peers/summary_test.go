@@ -156,7 +156,7 @@ func TestReport(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(dir, report.ReportFile))
 	require.NoError(t, err)
 	for _, text := range []string{
-		"## ping (of a tracker: connect)\n",
+		"## ping, or what stands for it in another protocol\n",
 		"| slow | 20,350 [20,050, 20,650] | 10.00 [10.00, 10.00] | 49,140 [48,426, 49,876] | 10.00 [10.00, 10.00] | 100.0 % | <0.1 % | – | – | – |  |\n",
 		"| dumb | – | – | – | – | – | 0.0 % | – | – | – | answers nothing (8 of 8 trials) |\n",
 		"| supernode | 400,000 | 100 [100, 100] | 900 [900, 900] |",
