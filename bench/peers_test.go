@@ -7,10 +7,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"supernode/bench/peers"
 	"supernode/bench/report"
+	"supernode/bench/trial"
 	"supernode/internal/apart"
 )
 
@@ -132,4 +134,54 @@ func TestPeersUsage(t *testing.T) {
 		require.Contains(t, stderr, c.says)
 		require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 	}
+}
+
+func TestPeersSpec(t *testing.T) {
+	parsed := func(args ...string) peers.Spec {
+		cmd := &cobra.Command{}
+		var o peersOptions
+		o.register(cmd.Flags())
+		require.NoError(t, cmd.ParseFlags(args))
+		spec, err := o.spec(cmd.Flags().Changed)
+		require.NoError(t, err)
+		return spec
+	}
+	want := peers.Full()
+	want.Seed = 7
+	require.Equal(t, want, parsed("--seed", "7"))
+
+	want = peers.Quick()
+	want.Blocks, want.Nodes, want.Infohashes, want.Flows, want.Window = 1, 2, 3, 4, 5
+	want.Mix, want.Zipf, want.Methods = "ping=1", 0, []peers.Measure{peers.Ping, peers.Mix}
+	require.Equal(t, want, parsed("--quick", "--seed", "0", "--blocks", "1", "--nodes", "2", "--infohashes", "3", "--flows", "4",
+		"--window", "5", "--mix", "ping=1", "--zipf", "0", "--methods", "mix,ping"))
+	require.NotZero(t, parsed().Seed, "from the clock")
+}
+
+// What is asked of the generator differs between the servers of a block only in what the servers are, and hold.
+func TestPeersLoad(t *testing.T) {
+	spec := peers.Full()
+	spec.Seed = 10
+	c := &comparison{spec: spec}
+	s := &station{capacity: 1000, stored: 500}
+	miss, ok := c.load(s, 2, peers.GetPeersMiss)
+	require.True(t, ok)
+	require.Equal(t, trial.Load{Window: spec.Window, DurationS: 1, WarmupS: 0.3, Flows: spec.Flows, Mix: "get_peers=1", Infohashes: 500, Miss: true, Seed: 12}, miss)
+	mix, _ := c.load(s, 2, peers.Mix)
+	require.Equal(t, spec.Mix, mix.Mix)
+	require.Equal(t, spec.Zipf, mix.Zipf)
+	over, ok := c.load(s, 2, peers.Overload)
+	require.True(t, ok)
+	require.Equal(t, 2000.0, over.Rate)
+	require.Zero(t, *over.GraceS, "the load falls at once")
+	after, _ := c.load(s, 2, peers.Recovery)
+	require.Equal(t, 500.0, after.Rate)
+	require.Zero(t, after.WarmupS)
+	require.Positive(t, *after.GraceS)
+
+	tracker, ok := c.load(&station{Server: peers.Server{Payload: peers.BEP15}}, 2, peers.Ping)
+	require.True(t, ok)
+	require.Equal(t, trial.Load{Window: spec.Window, DurationS: 1, WarmupS: 0.3, Flows: spec.Flows, Seed: 12}, tracker)
+	_, ok = c.load(&station{}, 2, peers.Latency)
+	require.False(t, ok, "half of an unknown")
 }
