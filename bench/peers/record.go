@@ -190,23 +190,3 @@ func (run *Run) add(line []byte, first bool) error {
 	}
 	return fmt.Errorf("unknown record %q", kind.Record)
 }
-
-// replies is what the generator says of the replies to one method.
-type replies struct {
-	Bytes float64 `json:"bytes_p50"`
-	Nodes float64 `json:"nodes_p50"`
-	Peers float64 `json:"peers_p50"`
-	Wrong uint64  `json:"wrong"`
-}
-
-// judged are the parts of a generator's result that say how good the replies were. A generator that does not judge them
-// leaves them out.
-type judged struct {
-	Replies map[string]replies `json:"replies"`
-	Errors  map[string]uint64  `json:"errors"`
-}
-
-func (t *Trial) judged() (j judged) {
-	_ = json.Unmarshal(t.Load.Raw, &j) // Raw has been read as JSON before
-	return j
-}
