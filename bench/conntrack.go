@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"supernode/bench/peers"
 	"supernode/bench/plan"
 	"supernode/bench/record"
 )
@@ -145,7 +144,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	needed := []string{r.loadgen}
 	if r.serverCmd == "" {
 		r.supernode = filepath.Join(dir, "supernode")
-		r.serverCmd = peers.Builtin(dir)[0].Command
+		r.serverCmd = r.supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn"
 		needed = append(needed, r.supernode)
 	}
 	if err := havePrograms("make", needed...); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"supernode/bench/peers"
 	"supernode/bench/plan"
 	"supernode/bench/record"
 	"supernode/bench/report"
@@ -259,7 +257,7 @@ func TestBrokenServers(t *testing.T) {
 		{"ends", "/bin/false", "bench: server /bin/false has ended (exit status 1)"},
 		{"says why", dir + "/supernode --listen nonsense", "supernode has ended (exit status 2); it said: supernode: "},
 		{"is not there", "/nonexistent {addr}", "bench: start /nonexistent in the server namespace: "},
-		{"never answers", "/bin/sleep 1000", "bench: server /bin/sleep has not answered a ping at 10.18.0.1:6881 for 100ms (does it listen there, and speak the DHT's protocol?)"},
+		{"never answers", "/bin/sleep 1000", "bench: server /bin/sleep has not answered a ping at 10.18.0.1:6881 for 100ms (does it listen there, and speak the protocol?)"},
 		{"is a wrapper", wrapper + " {addr}", "whose CPU time would not be counted: give the command of the server itself, or have the wrapper exec it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -294,53 +292,4 @@ func TestOtherServer(t *testing.T) {
 	for _, trial := range run.Trials {
 		requireProven(t, trial)
 	}
-}
-
-func TestPeers(t *testing.T) {
-	t.Parallel()
-	apart.NeedRoot(t)
-	out := filepath.Join(t.TempDir(), "out")
-	r := begin(t, home(t), nil, "peers", "--blocks", "2", "--flows", "1000", "--out", out)
-	require.Zero(t, r.end(), r.told.String())
-	r.requireNothingLeft()
-	require.Regexp(t, regexp.MustCompile(`(?m)^ *supernode +\d+ .*\n *null +\d+ .*\n *null, no batches +\d+ .*\n *anacrolix +\d+ `), r.stdout.String())
-	require.Contains(t, r.stdout.String(), "records: "+filepath.Join(out, peersFile))
-
-	text, err := os.ReadFile(filepath.Join(out, peersFile))
-	require.NoError(t, err)
-	servers := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		var trial peers.Trial
-		require.NoError(t, json.Unmarshal([]byte(line), &trial))
-		require.Zero(t, trial.Conntrack.Entries)
-		if trial.Answered == 0 {
-			continue // on a machine that is busy elsewhere: the table leaves it out
-		}
-		require.Positive(t, trial.Trial.Server)
-		require.Positive(t, trial.ServerNAPI)
-		servers[trial.Server] = true
-	}
-	require.Equal(t, map[string]bool{"supernode": true, "null": true, "null, no batches": true, "anacrolix": true}, servers)
-
-	text, err = os.ReadFile(filepath.Join(out, report.SummaryFile))
-	require.NoError(t, err)
-	var lines []peers.Line
-	require.NoError(t, json.Unmarshal(text, &lines))
-	require.Len(t, lines, 4)
-
-	status, _, stderr := ended(t, r.home, nil, "peers", "--out", out)
-	require.Equal(t, 2, status)
-	require.Contains(t, stderr, "--out "+out)
-}
-
-func TestPeersInterrupted(t *testing.T) {
-	t.Parallel()
-	apart.NeedRoot(t)
-	out := filepath.Join(t.TempDir(), "out")
-	r := begin(t, home(t), nil, "peers", "--blocks", "9", "--flows", "1000", "--out", out)
-	r.await("starting anacrolix")
-	r.signal(syscall.SIGINT)
-	require.Equal(t, 130, r.end(), r.told.String())
-	r.requireNothingLeft()
-	require.NoDirExists(t, out)
 }

@@ -35,7 +35,7 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	r.progress.say("%s in %s, about %s; the machine should have nothing else to do",
 		count(len(r.plan.Slots), "trial"), count(r.plan.Blocks, "block"), r.plan.Estimate().Round(time.Second))
 	r.progress.say("building the lab")
-	l, err := buildLab(ctx)
+	l, err := buildLab(ctx, lab.Default())
 	if err != nil {
 		return err
 	}
@@ -125,9 +125,8 @@ func (r *experiment) keep(recorded int) error {
 	return nil
 }
 
-// buildLab makes the standard lab and moves this process to the client's core, so that the server's is left alone.
-func buildLab(ctx context.Context) (*lab.Lab, error) {
-	spec := lab.Default()
+// buildLab makes a lab and moves this process to the client's core, so that the server's is left alone.
+func buildLab(ctx context.Context, spec lab.Spec) (*lab.Lab, error) {
 	l, err := lab.Up(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("build lab: %w", err)

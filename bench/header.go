@@ -14,6 +14,7 @@ import (
 
 	"supernode/bench/lab"
 	"supernode/bench/measure"
+	"supernode/bench/peers"
 	"supernode/bench/record"
 )
 
@@ -33,6 +34,27 @@ func (r *experiment) header(ctx context.Context, l *lab.Lab) record.Header {
 	}
 	if r.supernode != "" {
 		h.Versions["supernode"] = versionOf(ctx, r.supernode)
+	}
+	return h
+}
+
+// header describes a comparison before its first trial.
+func (c *comparison) header(ctx context.Context) peers.Header {
+	h := peers.Header{
+		Started: time.Now().UTC(), Command: os.Args, Spec: c.spec, Servers: c.servers, Missing: c.missing,
+		Versions: map[string]string{"bench": version, "loadgen": versionOf(ctx, c.loadgen)},
+		Machine:  machine(c.lab), Notes: c.lab.Warnings(),
+	}
+	for _, s := range c.servers {
+		if s.Name == peers.Subject {
+			h.Versions[s.Name] = versionOf(ctx, s.Program())
+		}
+	}
+	for _, slot := range c.slots {
+		h.Trials++
+		if slot.Measure == peers.Overload {
+			h.Trials++ // and the recovery
+		}
 	}
 	return h
 }

@@ -1,216 +1,213 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"supernode/bench/lab"
 	"supernode/bench/peers"
-	"supernode/bench/plan"
 	"supernode/bench/report"
-	"supernode/bench/trial"
 )
 
-// peersOptions are the flags of "bench peers", and what they lead to.
+// peersOptions are the flags of "bench peers".
 type peersOptions struct {
-	out    string
-	blocks int
-	flows  int
-	window int
-	mix    string
-	seed   uint64
-
-	servers  []peers.Server
-	loadgen  string // path of the program
-	progress *progress
+	quick      bool
+	out        string
+	servers    []string
+	commands   []string
+	methods    string
+	blocks     int
+	nodes      int
+	infohashes int
+	flows      int
+	window     int
+	mix        string
+	zipf       float64
+	seed       uint64
 }
-
-// peersFile is what the records are called: a peers.Trial a line.
-const peersFile = "peers.jsonl"
-
-// The length of one trial of "bench peers".
-const (
-	peersWarmup  = 500 * time.Millisecond
-	peersMeasure = 2 * time.Second
-)
 
 func peersCommand() *cobra.Command {
 	var o peersOptions
 	cmd := &cobra.Command{
 		Use:   "peers",
-		Short: "Measure supernode beside other DHT servers, as fast as each answers",
-		Long: `peers keeps several DHT servers alive on one core of the lab, without connection tracking, and measures in random order
-how many queries a second each answers when the generator always has some outstanding. Two of them are none: they answer
-without looking, in batches and one by one, and show what the kernel's path allows. Needs root, and the servers' programs
-beside this one: make bench-peers builds them.`,
+		Short: "Measure supernode beside other DHT servers: speed, cost, latency, overload, memory",
+		Long: `peers keeps several DHT servers alive on one core of the lab, without connection tracking, fills their tables, and measures in
+blocks of random order how many queries of each method they answer a second, what that costs, how long answers take at half
+load, and what twice the load does. Two of the servers are none: they answer without looking, in batches and one by one, and
+show what the kernel's path allows. Needs root. A quarter of an hour; --quick is a first answer in three minutes.
+
+Servers that are not installed are left out; make install-peers and make bench-peers have them all. One that fails on the way
+is named, and the others go on. Records go to DIR/peers.jsonl, what they say to report.md and summary.json there; bench report
+DIR makes both again.`,
+		Example: `  bench peers --quick --servers supernode,null
+  bench peers --methods get_peers,mix --server-cmd 'mine=/usr/local/bin/my-dht --listen {addr}'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
-	f := cmd.Flags()
-	f.SortFlags = false
-	f.StringVar(&o.out, "out", "", "`DIR` for the records, which must not hold any yet (default out/peers-DATE-TIME)")
-	f.IntVar(&o.blocks, "blocks", 8, "`N` blocks, each measuring every server once")
-	f.IntVar(&o.flows, "flows", plan.Many.Flows(), "`N` distinct source addresses")
-	f.IntVar(&o.window, "window", plan.Full().Window, "`N` queries outstanding")
-	f.StringVar(&o.mix, "mix", "", "`WEIGHTS` of the methods, as loadgen takes them (default loadgen's)")
-	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the order and the queries (default from the clock)")
+	o.register(cmd.Flags())
 	return cmd
 }
 
-func (o *peersOptions) check() error {
-	switch {
-	case o.blocks < 1 || o.blocks > maxBlocks:
-		return usagef("--blocks %d: must be 1 to %d", o.blocks, maxBlocks)
-	case o.flows < 1 || o.flows > plan.Many.Flows():
-		return usagef("--flows %d: must be 1 to %d", o.flows, plan.Many.Flows())
-	case o.window < 1:
-		return usagef("--window %d: must be at least 1", o.window)
+func (o *peersOptions) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.BoolVar(&o.quick, "quick", false, "three minutes: fewer and shorter blocks, tables of 20,000")
+	f.StringVar(&o.out, "out", "", "`DIR` for records and report, which must not hold records yet (default out/peers-DATE-TIME)")
+	f.StringSliceVar(&o.servers, "servers", nil, "`LIST` of what to measure (default all that are installed, and those of --server-cmd)")
+	f.StringArrayVar(&o.commands, "server-cmd", nil, "another `NAME=COMMAND`; {addr} in it stands for ADDR:PORT, {state} for a directory with a state of supernode's (repeatable)")
+	f.StringVar(&o.methods, "methods", "", fmt.Sprintf("`LIST` of what to measure them at, of %s (default all)", join(peers.Methods())))
+	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each measuring everything once (default 8, with --quick 3)")
+	f.IntVar(&o.nodes, "nodes", 0, "`N` nodes in supernode's table (default 1000000, with --quick 20000)")
+	f.IntVar(&o.infohashes, "infohashes", 0, "`N` info_hashes stored (default the same)")
+	f.IntVar(&o.flows, "flows", 0, "`N` source addresses of a trial (default 60000)")
+	f.IntVar(&o.window, "window", 0, "`N` queries outstanding in a closed loop (default 256)")
+	f.StringVar(&o.mix, "mix", "", "`WEIGHTS` of the methods in the mix (default loadgen's)")
+	f.Float64Var(&o.zipf, "zipf", 0, "`S`, exponent of the info_hashes' popularity in the mix (default 1)")
+	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the order and the queries (default from the clock)")
+}
+
+// The most that supernode's tables hold by default.
+const maxTable = 1_000_000
+
+// spec makes the description of a run from the flags; given says which of them were.
+func (o *peersOptions) spec(given func(flag string) bool) (spec peers.Spec, err error) {
+	spec = peers.Full()
+	if o.quick {
+		spec = peers.Quick()
 	}
-	return nil
+	if given("methods") {
+		if spec.Methods, err = peers.ParseMethods(o.methods); err != nil {
+			return spec, usagef("--methods: %w", err)
+		}
+	}
+	for _, n := range []struct {
+		flag     string
+		from, to *int
+		most     int
+	}{
+		{"blocks", &o.blocks, &spec.Blocks, maxBlocks},
+		{"nodes", &o.nodes, &spec.Nodes, maxTable},
+		{"infohashes", &o.infohashes, &spec.Infohashes, maxTable},
+		{"flows", &o.flows, &spec.Flows, maxTable},
+		{"window", &o.window, &spec.Window, 1 << 17},
+	} {
+		if !given(n.flag) {
+			continue
+		}
+		if *n.from < 1 || *n.from > n.most {
+			return spec, usagef("--%s %d: must be 1 to %d", n.flag, *n.from, n.most)
+		}
+		*n.to = *n.from
+	}
+	if given("mix") {
+		spec.Mix = o.mix
+	}
+	if given("zipf") {
+		if spec.Zipf = o.zipf; !(o.zipf >= 0 && o.zipf <= 20) {
+			return spec, usagef("--zipf %v: must be 0 to 20", o.zipf)
+		}
+	}
+	spec.Seed = o.seed
+	if !given("seed") {
+		spec.Seed = fromClock()
+	}
+	return spec, nil
+}
+
+// choose picks the servers to measure; missing are those that would be, were they installed.
+func (o *peersOptions) choose(all []peers.Server) (servers []peers.Server, missing []string, err error) {
+	var own []peers.Server
+	for _, text := range o.commands {
+		s, err := peers.ParseServer(text)
+		if err != nil {
+			return nil, nil, usagef("--server-cmd: %w", err)
+		}
+		own = append(own, s)
+	}
+	all = peers.Add(all, own...)
+	if o.servers != nil {
+		if all, err = peers.Select(all, o.servers); err != nil {
+			return nil, nil, usagef("--servers: %w", err)
+		}
+	}
+	for _, s := range all {
+		if _, err := exec.LookPath(s.Program()); err != nil {
+			missing = append(missing, s.Name)
+			continue
+		}
+		servers = append(servers, s)
+	}
+	switch {
+	case o.servers != nil && len(missing) > 0:
+		return nil, nil, usagef("--servers: not installed: %s: make install-peers and make bench-peers have them", strings.Join(missing, ", "))
+	case len(servers) == 0:
+		return nil, nil, usagef("no server is installed: make bench-peers builds them")
+	}
+	return servers, missing, nil
 }
 
 func (o *peersOptions) run(cmd *cobra.Command) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	if o.out == "" {
-		o.out = filepath.Join("out", "peers-"+time.Now().Format("20060102-150405"))
-	}
-	if err := checkOut(o.out, peersFile); err != nil {
-		return err
-	}
-	if err := needRoot(); err != nil {
+	spec, err := o.spec(cmd.Flags().Changed)
+	if err != nil {
 		return err
 	}
 	dir, err := programDir()
 	if err != nil {
 		return err
 	}
-	o.servers, o.loadgen = peers.Builtin(dir), filepath.Join(dir, "loadgen")
-	needed := []string{o.loadgen}
-	for _, s := range o.servers {
-		needed = append(needed, s.Program())
-	}
-	if err := havePrograms("make bench-peers", needed...); err != nil {
-		return err
-	}
-	if !cmd.Flags().Changed("seed") {
-		o.seed = fromClock()
-	}
-	count := o.blocks * len(o.servers)
-	o.progress = newProgress(cmd.ErrOrStderr(), o.blocks, count, time.Duration(count)*(peersWarmup+peersMeasure+300*time.Millisecond))
-	trials, err := o.conduct(cmd.Context())
+	servers, missing, err := o.choose(peers.Builtin(dir))
 	if err != nil {
 		return err
 	}
-	return o.report(cmd.OutOrStdout(), trials)
+	if o.out == "" {
+		o.out = filepath.Join("out", "peers-"+time.Now().Format("20060102-150405"))
+	}
+	if err := checkOut(o.out, peers.FileName); err != nil {
+		return err
+	}
+	if err := needRoot(); err != nil {
+		return err
+	}
+	c := comparison{spec: spec, servers: servers, missing: missing, dir: o.out, loadgen: filepath.Join(dir, "loadgen")}
+	if err := havePrograms("make bench-peers", c.loadgen); err != nil {
+		return err
+	}
+	c.slots = spec.Slots(servers)
+	c.progress = newProgress(cmd.ErrOrStderr(), spec.Blocks, len(c.slots), spec.Estimate(c.slots))
+	if err := c.conduct(cmd.Context()); err != nil {
+		return err
+	}
+	if err := writePeersReport(o.out, cmd.OutOrStdout()); err != nil {
+		return fmt.Errorf("%w (the records are whole: bench report %s)", err, o.out)
+	}
+	return nil
 }
 
-// report leaves a summary beside the records, and prints it for a person.
-func (o *peersOptions) report(out io.Writer, trials []peers.Trial) error {
-	lines := peers.Summarize(o.servers, trials)
-	summary, err := json.MarshalIndent(lines, "", "  ")
+// writePeersReport makes the report files of a comparison in dir and prints its figures.
+func writePeersReport(dir string, out io.Writer) error {
+	summary, err := peers.Write(dir)
 	if err != nil {
-		return fmt.Errorf("encode summary: %w", err)
+		return fmt.Errorf("make report of %s: %w", dir, err)
 	}
-	if err := os.WriteFile(filepath.Join(o.out, report.SummaryFile), append(summary, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write summary: %w", err)
-	}
-	fmt.Fprintf(out, "%s, %d queries outstanding, medians of %s of %v with 95 %% intervals\n",
-		count(o.flows, "flow"), o.window, count(o.blocks, "trial"), peersMeasure)
-	if err := peers.Table(out, lines); err != nil {
+	if err := summary.Table(out); err != nil {
 		return err
 	}
-	path, err := filepath.Abs(filepath.Join(o.out, peersFile))
+	path, err := filepath.Abs(filepath.Join(dir, report.ReportFile))
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\nrecords: %s\n", path)
+	_, err = fmt.Fprintf(out, "\nreport: %s\n", path)
 	return err
 }
 
-// conduct makes the trials and leaves a line for each in the directory. However it ends, the lab is taken down.
-func (o *peersOptions) conduct(ctx context.Context) (trials []peers.Trial, err error) {
-	defer o.progress.clear()
-	o.progress.say("building the lab")
-	l, err := buildLab(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	rigs, err := o.assemble(ctx, l)
-	for _, rig := range rigs {
-		defer func() { err = errors.Join(err, rig.Close()) }()
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return nil, fmt.Errorf("create directory for records: %w", err)
-	}
-	file, err := os.OpenFile(filepath.Join(o.out, peersFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("create records: %w", err)
-	}
-	trials, err = o.trials(ctx, l, rigs, json.NewEncoder(file))
-	err = errors.Join(err, file.Close())
-	if err != nil && len(trials) == 0 {
-		return nil, errors.Join(err, os.Remove(file.Name()))
-	}
-	if err != nil {
-		o.progress.say("%d of %s are recorded in %s", len(trials), count(o.blocks*len(rigs), "trial"), file.Name())
-	}
-	return trials, err
-}
-
-// trials makes all trials. Each server is measured with the ruleset that names its port.
-func (o *peersOptions) trials(ctx context.Context, l *lab.Lab, rigs []*trial.Rig, records *json.Encoder) (trials []peers.Trial, err error) {
-	for block := range o.blocks {
-		for position, i := range peers.Order(o.seed, block, len(rigs)) {
-			o.progress.step(block, position == 0, o.servers[i].Name)
-			t := peers.Trial{Server: o.servers[i].Name, Block: block}
-			load := trial.Load{Window: o.window, Flows: o.flows, Mix: o.mix, Seed: o.seed + uint64(block),
-				WarmupS: peersWarmup.Seconds(), DurationS: peersMeasure.Seconds()}
-			if err := l.SetRules(lab.RulesPlain, rigs[i].Port()); err != nil {
-				return trials, err
-			}
-			if err := rigs[i].Measure(ctx, &t.Trial, load); err != nil {
-				return trials, fmt.Errorf("measure %s in block %d: %w", o.servers[i].Name, block+1, err)
-			}
-			if err := records.Encode(t); err != nil {
-				return trials, fmt.Errorf("append record: %w", err)
-			}
-			trials = append(trials, t)
-		}
-	}
-	return trials, nil
-}
-
-// assemble starts every server, each with a generator of its own, and fills its tables: the generator answers its
-// pings. What it returns beside an error must be closed all the same.
-func (o *peersOptions) assemble(ctx context.Context, l *lab.Lab) (rigs []*trial.Rig, err error) {
-	for i, s := range o.servers {
-		o.progress.say("starting %s and filling its tables", s.Name)
-		rig, err := trial.Assemble(ctx, l, trial.Setup{
-			Server: s.Command, Addr: netip.AddrPortFrom(l.ServerEndpoint().Addr(), lab.ServerPort+uint16(i)),
-			Generator: o.loadgen, Flows: o.flows, Ready: readyTimeout,
-		})
-		if err != nil {
-			return rigs, err
-		}
-		rigs = append(rigs, rig)
-		if err := rig.Fill(ctx, trial.Load{Window: o.window, DurationS: 3, Flows: o.flows, Seed: o.seed}); err != nil {
-			return rigs, fmt.Errorf("fill tables of %s: %w", s.Name, err)
-		}
-	}
-	return rigs, nil
+// isComparison says whether the records in dir are those of "bench peers".
+func isComparison(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, peers.FileName))
+	return err == nil
 }

@@ -47,6 +47,14 @@ func (p *progress) step(block int, first bool, what string) {
 	p.done++
 }
 
+// note shows on a terminal how far something is that is no trial.
+func (p *progress) note(format string, args ...any) {
+	if p.live {
+		p.clear()
+		fmt.Fprintf(p.out, format, args...)
+	}
+}
+
 // clear removes the rewritten line.
 func (p *progress) clear() {
 	if p.live {

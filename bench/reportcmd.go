@@ -23,7 +23,11 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := writeReport(args[0], cmd.OutOrStdout())
+			write := writeReport
+			if isComparison(args[0]) {
+				write = writePeersReport
+			}
+			err := write(args[0], cmd.OutOrStdout())
 			if errors.Is(err, fs.ErrNotExist) {
 				return usageError{err}
 			}

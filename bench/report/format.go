@@ -9,8 +9,8 @@ import (
 	"supernode/bench/stat"
 )
 
-// group writes a whole number with commas between thousands.
-func group(x float64) string {
+// Group writes a whole number with commas between thousands.
+func Group(x float64) string {
 	digits := strconv.FormatFloat(math.Abs(math.Round(x)), 'f', 0, 64)
 	var b strings.Builder
 	if math.Round(x) < 0 {
@@ -25,18 +25,18 @@ func group(x float64) string {
 	return b.String()
 }
 
-// signed is group with a plus sign where there is no minus.
+// signed is Group with a plus sign where there is no minus.
 func signed(x float64) string {
 	if math.Round(x) > 0 {
-		return "+" + group(x)
+		return "+" + Group(x)
 	}
-	return group(x)
+	return Group(x)
 }
 
 // micros writes microseconds with one decimal while that decimal means anything.
 func micros(us float64) string {
 	if math.Abs(us) >= 1000 {
-		return group(us)
+		return Group(us)
 	}
 	return strconv.FormatFloat(us, 'f', 1, 64)
 }
@@ -101,9 +101,10 @@ func only(e *stat.Estimate, write func(float64) string) string {
 	return write(e.Median)
 }
 
-func plural(n int, what string) string {
+// Plural writes a number of things.
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return group(float64(n)) + " " + what + "s"
+	return Group(float64(n)) + " " + what + "s"
 }

@@ -13,15 +13,15 @@ import (
 // and what else a reader needs to judge or repeat it.
 func (s Summary) Markdown(w io.Writer) error {
 	var d document
-	d.line("# What connection tracking costs this server")
-	d.line("")
+	d.Line("# What connection tracking costs this server")
+	d.Line("")
 	d.answer(s)
 	d.control(s)
 	for _, flows := range s.Plan.Patterns {
 		d.pattern(s, flows)
 	}
 	d.method(s)
-	d.machine(s)
+	d.Machine(s.Machine, s.Versions)
 	d.notes(s)
 	d.repeat(s)
 	if _, err := io.WriteString(w, d.String()); err != nil {
@@ -30,41 +30,27 @@ func (s Summary) Markdown(w io.Writer) error {
 	return nil
 }
 
-// document is Markdown text being written.
-type document struct{ strings.Builder }
-
-func (d *document) line(text string) { d.WriteString(text + "\n") }
-
-func (d *document) linef(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
-
-// table writes rows under a head; every column but the first is set to the right.
-func (d *document) table(head []string, rows [][]string) {
-	d.line("| " + strings.Join(head, " | ") + " |")
-	d.line("|---|" + strings.Repeat("---:|", len(head)-1))
-	for _, row := range rows {
-		d.line("| " + strings.Join(row, " | ") + " |")
-	}
-	d.line("")
-}
+// document is the report being written.
+type document struct{ Document }
 
 func (d *document) answer(s Summary) {
-	d.line("## Can connection tracking increase latency, or slow the server?")
-	d.line("")
+	d.Line("## Can connection tracking increase latency, or slow the server?")
+	d.Line("")
 	if s.Verdict == Inconclusive {
-		d.linef("**Verdict of the run: inconclusive.** %s. The figures below are what was measured; do not quote them.",
+		d.Linef("**Verdict of the run: inconclusive.** %s. The figures below are what was measured; do not quote them.",
 			sentenceCase(strings.Join(s.Reasons, "; ")))
-		d.line("")
+		d.Line("")
 	}
 	for i, text := range s.Answers {
 		if i == 0 {
-			d.linef("> %s", text)
-			d.line("")
+			d.Linef("> %s", text)
+			d.Line("")
 			continue
 		}
-		d.linef("- %s", text)
+		d.Linef("- %s", text)
 	}
 	if len(s.Answers) > 1 {
-		d.line("")
+		d.Line("")
 	}
 }
 
@@ -76,13 +62,13 @@ func sentenceCase(text string) string {
 }
 
 func (d *document) control(s Summary) {
-	d.line("## The control")
-	d.line("")
-	d.line("The baseline is measured twice in every block, as `off` and as `control`. Whatever lies between the two is noise,")
-	d.linef("and no difference smaller than that is claimed. An interval that misses 1, or reaches beyond ±%.0f %% (latency: ±%.0f %%),",
+	d.Line("## The control")
+	d.Line("")
+	d.Line("The baseline is measured twice in every block, as `off` and as `control`. Whatever lies between the two is noise,")
+	d.Linef("and no difference smaller than that is claimed. An interval that misses 1, or reaches beyond ±%.0f %% (latency: ±%.0f %%),",
 		100*s.Rules.Control, 100*s.Rules.ControlLatency)
-	d.line("forbids verdicts; of sound runs about one in twenty is rejected this way by chance, and has to be made again.")
-	d.line("")
+	d.Line("forbids verdicts; of sound runs about one in twenty is rejected this way by chance, and has to be made again.")
+	d.Line("")
 	var rows [][]string
 	for _, c := range s.Controls {
 		verdict := "good"
@@ -92,7 +78,7 @@ func (d *document) control(s Summary) {
 		rows = append(rows, []string{metricTitle(c.Metric), fmt.Sprintf("%.3f", c.Ratio),
 			fmt.Sprintf("%.3f to %.3f", c.Lo, c.Hi), fmt.Sprint(c.N), verdict})
 	}
-	d.table([]string{"control / off", "ratio", s.confidence() + " interval", "pairs", "judgement"}, rows)
+	d.Table([]string{"control / off", "ratio", s.confidence() + " interval", "pairs", "judgement"}, rows)
 }
 
 // metricTitle is how people call a metric.
@@ -113,29 +99,29 @@ func metricTitle(name string) string {
 }
 
 func (d *document) pattern(s Summary, flows plan.Pattern) {
-	d.linef("## %s flows (`%s`)", group(float64(flows.Flows())), flows)
-	d.line("")
+	d.Linef("## %s flows (`%s`)", Group(float64(flows.Flows())), flows)
+	d.Line("")
 	fixed := slices.Contains(s.Plan.Measures(), plan.Fixed)
 	if fixed {
-		d.linef("CPU time per answered query at %s queries/s, in nanoseconds, with %s intervals:",
-			group(float64(s.Plan.Rate)), s.confidence())
-		d.line("")
+		d.Linef("CPU time per answered query at %s queries/s, in nanoseconds, with %s intervals:",
+			Group(float64(s.Plan.Rate)), s.confidence())
+		d.Line("")
 		d.cpuTable(s, flows)
-		d.line("Where it arises. The server's thread pays mostly for the send path (and the output hooks of the firewall), the")
-		d.line("receive thread of its interface (NAPI) for the receive path (and the hooks before and at input):")
-		d.line("")
+		d.Line("Where it arises. The server's thread pays mostly for the send path (and the output hooks of the firewall), the")
+		d.Line("receive thread of its interface (NAPI) for the receive path (and the hooks before and at input):")
+		d.Line("")
 		d.splitTable(s, flows)
-		d.line("Latency from the moment a query was due, at the same rate, in microseconds:")
-		d.line("")
+		d.Line("Latency from the moment a query was due, at the same rate, in microseconds:")
+		d.Line("")
 		d.latencyTable(s, flows)
 	}
 	if slices.Contains(s.Plan.Measures(), plan.Max) {
-		d.linef("Flat out: %s queries outstanding, the next one sent when an answer comes.", group(float64(s.Plan.Window)))
-		d.line("")
+		d.Linef("Flat out: %s queries outstanding, the next one sent when an answer comes.", Group(float64(s.Plan.Window)))
+		d.Line("")
 		d.throughputTable(s, flows)
 	}
-	d.line("The table of connections, counters summed over the trials:")
-	d.line("")
+	d.Line("The table of connections, counters summed over the trials:")
+	d.Line("")
 	d.conntrackTable(s, flows)
 }
 
@@ -151,8 +137,8 @@ func rows(s Summary, flows plan.Pattern, row func(Arm) []string) [][]string {
 }
 
 func (d *document) cpuTable(s Summary, flows plan.Pattern) {
-	d.table([]string{"arm", "ns/query", "against off", "interval", "ns", "p", "verdict"}, rows(s, flows, func(a Arm) []string {
-		row := []string{"`" + string(a.Arm) + "`", withSpan(a.CPU, group)}
+	d.Table([]string{"arm", "ns/query", "against off", "interval", "ns", "p", "verdict"}, rows(s, flows, func(a Arm) []string {
+		row := []string{"`" + string(a.Arm) + "`", withSpan(a.CPU, Group)}
 		c, ok := s.compare(a.Arm, plan.Off, flows, cpuMetric)
 		if !ok {
 			return append(row, "", "", "", "", "")
@@ -169,13 +155,13 @@ func (d *document) splitTable(s Summary, flows plan.Pattern) {
 		}
 		return fmt.Sprintf("%s (%s)", signed(c.Delta), c.Verdict)
 	}
-	d.table([]string{"arm", "server thread", "against off", "receive thread", "against off"}, rows(s, flows, func(a Arm) []string {
-		return []string{"`" + string(a.Arm) + "`", withSpan(a.Server, group), delta(a, serverMetric), withSpan(a.NAPI, group), delta(a, napiMetric)}
+	d.Table([]string{"arm", "server thread", "against off", "receive thread", "against off"}, rows(s, flows, func(a Arm) []string {
+		return []string{"`" + string(a.Arm) + "`", withSpan(a.Server, Group), delta(a, serverMetric), withSpan(a.NAPI, Group), delta(a, napiMetric)}
 	}))
 }
 
 func (d *document) latencyTable(s Summary, flows plan.Pattern) {
-	d.table([]string{"arm", "p50", "p90", "p99", "p99.9", "p99.99", "p50 against off", "p99 against off"}, rows(s, flows, func(a Arm) []string {
+	d.Table([]string{"arm", "p50", "p90", "p99", "p99.9", "p99.99", "p50 against off", "p99 against off"}, rows(s, flows, func(a Arm) []string {
 		l := a.Latency
 		row := []string{"`" + string(a.Arm) + "`", withSpan(l.P50, micros), only(l.P90, micros), withSpan(l.P99, micros), only(l.P999, micros), only(l.P9999, micros)}
 		for _, m := range []string{p50Metric, p99Metric} {
@@ -190,7 +176,7 @@ func (d *document) latencyTable(s Summary, flows plan.Pattern) {
 }
 
 func (d *document) throughputTable(s Summary, flows plan.Pattern) {
-	d.table([]string{"arm", "answers/s", "against off", "interval", "p", "server's core busy", "verdict"}, rows(s, flows, func(a Arm) []string {
+	d.Table([]string{"arm", "answers/s", "against off", "interval", "p", "server's core busy", "verdict"}, rows(s, flows, func(a Arm) []string {
 		busy := "–"
 		if a.ServerBusy != nil {
 			busy = fmt.Sprintf("%.0f %%", 100*a.ServerBusy.Median)
@@ -198,7 +184,7 @@ func (d *document) throughputTable(s Summary, flows plan.Pattern) {
 		if a.Limited {
 			busy += ", generator-limited"
 		}
-		row := []string{"`" + string(a.Arm) + "`", withSpan(a.AnswersPerS, group)}
+		row := []string{"`" + string(a.Arm) + "`", withSpan(a.AnswersPerS, Group)}
 		c, ok := s.compare(a.Arm, plan.Off, flows, answersMetric)
 		if !ok {
 			return append(row, "", "", "", busy, "")
@@ -212,13 +198,13 @@ func (d *document) throughputTable(s Summary, flows plan.Pattern) {
 }
 
 func (d *document) conntrackTable(s Summary, flows plan.Pattern) {
-	d.table([]string{"arm", "trials", "entries at the end", "drop", "early_drop", "insert_failed", "queries lost"}, rows(s, flows, func(a Arm) []string {
+	d.Table([]string{"arm", "trials", "entries at the end", "drop", "early_drop", "insert_failed", "queries lost"}, rows(s, flows, func(a Arm) []string {
 		lost := "–"
 		if a.LossRatio != nil {
 			lost = part(*a.LossRatio)
 		}
 		k := a.Conntrack
-		return []string{"`" + string(a.Arm) + "`", fmt.Sprint(a.Trials), group(float64(k.Entries)), group(float64(k.Drop)),
-			group(float64(k.EarlyDrop)), group(float64(k.InsertFailed)), lost}
+		return []string{"`" + string(a.Arm) + "`", fmt.Sprint(a.Trials), Group(float64(k.Entries)), Group(float64(k.Drop)),
+			Group(float64(k.EarlyDrop)), Group(float64(k.InsertFailed)), lost}
 	}))
 }

@@ -29,7 +29,7 @@ func (d *data) notes(s Summary) []string {
 		notes = append(notes, fmt.Sprintf("the run was stopped after %d of %d trials", s.Trials.Made, s.Trials.Planned))
 	}
 	for _, why := range slices.Sorted(maps.Keys(s.Trials.Why)) {
-		notes = append(notes, fmt.Sprintf("%s left out: %s", plural(s.Trials.Why[why], "trial"), why))
+		notes = append(notes, fmt.Sprintf("%s left out: %s", Plural(s.Trials.Why[why], "trial"), why))
 	}
 	if !s.Machine.NAPIPinned {
 		notes = append(notes, "the receive threads could not be pinned to their cores (needs root): their work is counted wherever it ran")
@@ -84,7 +84,7 @@ func (d *data) armNote(a Arm) []string {
 	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	fixed := plan.Cell{Arm: a.Arm, Flows: a.Flows, Measure: plan.Fixed}
 	if d.generatorLimited(fixed) {
-		add("the generator could not hold the rate of %s queries/s in most trials", group(float64(d.spec.Rate)))
+		add("the generator could not hold the rate of %s queries/s in most trials", Group(float64(d.spec.Rate)))
 	}
 	if a.LossRatio != nil && *a.LossRatio > lossWorthNoting {
 		add("%s of the queries were lost at the fixed rate, so CPU time per answered query includes work for queries that got no answer", part(*a.LossRatio))
@@ -94,14 +94,14 @@ func (d *data) armNote(a Arm) []string {
 	}
 	if a.Conntrack.Drop+a.Conntrack.EarlyDrop+a.Conntrack.InsertFailed > 0 {
 		add("the conntrack table dropped %s packets, evicted %s entries early and failed %s insertions",
-			group(float64(a.Conntrack.Drop)), group(float64(a.Conntrack.EarlyDrop)), group(float64(a.Conntrack.InsertFailed)))
+			Group(float64(a.Conntrack.Drop)), Group(float64(a.Conntrack.EarlyDrop)), Group(float64(a.Conntrack.InsertFailed)))
 	}
 	var errors uint64
 	for _, t := range d.cells[fixed] {
 		errors += t.ReceiveErrors
 	}
 	if errors > 0 {
-		add("the server's socket buffer overflowed at the fixed rate and lost %s datagrams", group(float64(errors)))
+		add("the server's socket buffer overflowed at the fixed rate and lost %s datagrams", Group(float64(errors)))
 	}
 	return notes
 }
@@ -134,7 +134,7 @@ func (d *data) trialWarnings() []string {
 	}
 	var notes []string
 	for _, w := range slices.Sorted(maps.Keys(count)) {
-		notes = append(notes, fmt.Sprintf("said of %s: %s", plural(count[w], "trial"), w))
+		notes = append(notes, fmt.Sprintf("said of %s: %s", Plural(count[w], "trial"), w))
 	}
 	return notes
 }

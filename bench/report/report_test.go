@@ -83,7 +83,7 @@ func TestWriteErrors(t *testing.T) {
 
 	failing := func(w io.Writer) error { return io.ErrShortWrite }
 	path := filepath.Join(t.TempDir(), "x.json")
-	require.ErrorIs(t, replace(path, failing), io.ErrShortWrite)
+	require.ErrorIs(t, Replace(path, failing), io.ErrShortWrite)
 	require.NoFileExists(t, path)
 }
 
@@ -169,14 +169,14 @@ func TestColourIsOnlyColour(t *testing.T) {
 
 func TestFormat(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{group(0), "0"}, {group(999), "999"}, {group(1000), "1,000"}, {group(1234567.5), "1,234,568"}, {group(-1234), "-1,234"},
-		{group(-0.2), "0"}, {signed(1050), "+1,050"}, {signed(-3), "-3"}, {signed(0.3), "0"},
+		{Group(0), "0"}, {Group(999), "999"}, {Group(1000), "1,000"}, {Group(1234567.5), "1,234,568"}, {Group(-1234), "-1,234"},
+		{Group(-0.2), "0"}, {signed(1050), "+1,050"}, {signed(-3), "-3"}, {signed(0.3), "0"},
 		{micros(41.25), "41.2"}, {micros(1234.6), "1,235"}, {signedMicros(3), "+3.0"}, {signedMicros(-3), "-3.0"},
 		{percent(1.27), "27.0 %"}, {percent(0.9), "10.0 %"},
 		{change(1.0123), "+1.2 %"}, {change(0.95), "-5.0 %"}, {change(0.9999), "0.0 %"}, {span(0.99, 1.02), "-1.0 % to +2.0 %"},
 		{level(0.95), "95 %"}, {pValue(0.00049), "<0.001"}, {pValue(0.0216), "0.022"},
 		{part(0), "0"}, {part(0.00001), "<0.01 %"}, {part(0.01), "1.00 %"},
-		{plural(1, "trial"), "1 trial"}, {plural(1200, "trial"), "1,200 trials"},
+		{Plural(1, "trial"), "1 trial"}, {Plural(1200, "trial"), "1,200 trials"},
 		{size(256), "256 B"}, {size(4 << 30), "4,096 MiB"}, {size(0), ""}, {count(0), ""},
 		{sentenceCase(""), ""}, {sentenceCase("so it is"), "So it is"},
 	} {

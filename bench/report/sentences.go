@@ -64,11 +64,11 @@ func (s Summary) confidence() string { return level(s.Rules.Confidence) }
 
 // workload says what was offered, and what became of it if that is something else.
 func (s Summary) workload(flows plan.Pattern) string {
-	text := fmt.Sprintf("%s flows at %s queries/s", group(float64(flows.Flows())), group(float64(s.Plan.Rate)))
+	text := fmt.Sprintf("%s flows at %s queries/s", Group(float64(flows.Flows())), Group(float64(s.Plan.Rate)))
 	sent := s.arm(plan.Off, flows).SendQPS
 	if sent != nil && math.Abs(sent.Median/float64(s.Plan.Rate)-1) > 0.02 {
 		text = fmt.Sprintf("%s flows at %s queries/s (%s were asked for)",
-			group(float64(flows.Flows())), group(sent.Median), group(float64(s.Plan.Rate)))
+			Group(float64(flows.Flows())), Group(sent.Median), Group(float64(s.Plan.Rate)))
 	}
 	return text
 }
@@ -143,12 +143,12 @@ func (s Summary) latencyClause(what string, c Comparison) string {
 }
 
 func (s Summary) throughputSentence(c Comparison) string {
-	flows := fmt.Sprintf("%s flows", group(float64(c.Flows.Flows())))
+	flows := fmt.Sprintf("%s flows", Group(float64(c.Flows.Flows())))
 	with, without := s.arm(c.Arm, c.Flows).AnswersPerS, s.arm(c.Base, c.Flows).AnswersPerS
 	if with == nil || without == nil {
 		return fmt.Sprintf("Flat out, %s: answers per second were not measured.", flows)
 	}
-	figures := fmt.Sprintf("%s answers/s with %s, %s without", group(with.Median), phrase(c.Arm), group(without.Median))
+	figures := fmt.Sprintf("%s answers/s with %s, %s without", Group(with.Median), phrase(c.Arm), Group(without.Median))
 	interval := fmt.Sprintf("%s interval %s", s.confidence(), span(c.Lo, c.Hi))
 	switch c.Verdict {
 	case stat.Slower, stat.Faster:

@@ -66,14 +66,14 @@ func headings(names ...string) []cellText {
 }
 
 func (s Summary) tableRow(a Arm) []cellText {
-	lost, answers := "–", only(a.AnswersPerS, group)
+	lost, answers := "–", only(a.AnswersPerS, Group)
 	if a.LossRatio != nil {
 		lost = part(*a.LossRatio)
 	}
 	if a.Limited {
 		answers = "≥" + answers
 	}
-	row := []cellText{{text: group(float64(a.FlowCount))}, {text: string(a.Arm)}, {text: only(a.CPU, group)}}
+	row := []cellText{{text: Group(float64(a.FlowCount))}, {text: string(a.Arm)}, {text: only(a.CPU, Group)}}
 	if c, ok := s.compare(a.Arm, plan.Off, a.Flows, cpuMetric); ok {
 		row = append(row, cellText{text: fmt.Sprintf("%s [%+.1f, %+.1f]", change(c.Ratio), 100*(c.Lo-1), 100*(c.Hi-1))},
 			cellText{string(c.Verdict), verdictColour[c.Verdict]})
@@ -81,7 +81,7 @@ func (s Summary) tableRow(a Arm) []cellText {
 		row = append(row, cellText{}, cellText{})
 	}
 	return append(row, cellText{text: only(a.Latency.P50, micros)}, cellText{text: only(a.Latency.P99, micros)},
-		cellText{text: lost}, cellText{text: answers}, cellText{text: group(float64(a.Conntrack.Entries))})
+		cellText{text: lost}, cellText{text: answers}, cellText{text: Group(float64(a.Conntrack.Entries))})
 }
 
 var verdictColour = map[stat.Verdict]string{

@@ -29,14 +29,14 @@ func Write(dir string) (Summary, error) {
 		return Summary{}, err
 	}
 	return s, errors.Join(
-		replace(filepath.Join(dir, SummaryFile), s.WriteJSON),
-		replace(filepath.Join(dir, ReportFile), s.Markdown),
-		replace(filepath.Join(dir, BenchFile), func(w io.Writer) error { return Bench(w, run) }),
+		Replace(filepath.Join(dir, SummaryFile), s.WriteJSON),
+		Replace(filepath.Join(dir, ReportFile), s.Markdown),
+		Replace(filepath.Join(dir, BenchFile), func(w io.Writer) error { return Bench(w, run) }),
 	)
 }
 
-// replace writes a file under another name and then gives it its own.
-func replace(path string, write func(io.Writer) error) error {
+// Replace writes a file under another name and then gives it its own.
+func Replace(path string, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)

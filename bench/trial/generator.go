@@ -31,13 +31,22 @@ type generator struct {
 
 // Load is one request to a generator.
 type Load struct {
-	Rate      float64 `json:"rate"` // queries a second; 0 is a closed loop
-	Window    int     `json:"window,omitempty"`
-	DurationS float64 `json:"duration_s"`
-	WarmupS   float64 `json:"warmup_s"`
-	Flows     int     `json:"flows"`
-	Mix       string  `json:"mix,omitempty"`
-	Seed      uint64  `json:"seed"`
+	Rate       float64 `json:"rate"` // queries a second; 0 is a closed loop
+	Window     int     `json:"window,omitempty"`
+	DurationS  float64 `json:"duration_s"`
+	WarmupS    float64 `json:"warmup_s"`
+	Flows      int     `json:"flows"`
+	Mix        string  `json:"mix,omitempty"`
+	Infohashes int     `json:"infohashes,omitempty"` // distinct ones; 0: as many as it was started with
+	Zipf       float64 `json:"zipf,omitempty"`       // exponent of the info_hashes' popularity; 0: all alike
+	Miss       bool    `json:"miss,omitempty"`       // ask for info_hashes that are never announced
+	Walk       bool    `json:"walk,omitempty"`       // take flows and info_hashes in sequence, to reach each once
+	Seed       uint64  `json:"seed"`
+
+	// What differs from the generator's own: how long a query may take to be answered, and how long answers are awaited
+	// after the interval.
+	TimeoutS float64  `json:"timeout_s,omitempty"`
+	GraceS   *float64 `json:"grace_s,omitempty"`
 }
 
 type event struct {

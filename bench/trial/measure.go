@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,13 +87,16 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 // is busy elsewhere may keep it from its core for a whole trial.
 const silentTrials = 3
 
+// ErrSilent is the error of a server that runs but does not answer. The rig is still good.
+var ErrSilent = errors.New("has answered nothing")
+
 // checkServer refuses answers that cost nothing, and a server that gives none any more.
 func (r *Rig) checkServer(d measure.Delta, got result) error {
 	if got.AnswersInInterval+got.Late == 0 {
 		if r.silent++; r.silent < silentTrials {
 			return nil
 		}
-		return fmt.Errorf("%s has answered nothing in %d trials%s", r.server, r.silent, r.server.lastWords())
+		return fmt.Errorf("%s %w in %d trials%s", r.server, ErrSilent, r.silent, r.server.lastWords())
 	}
 	r.silent = 0
 	if got.AnswersInInterval > 0 && d.ServerNS <= 0 {

@@ -22,6 +22,14 @@ type Setup struct {
 	Generator string         // path of the program
 	Flows     int            // at most in any trial
 	Ready     time.Duration  // how long the server may take from its start to its first answer
+
+	// What the generator is to know besides. Zero values leave it its own.
+	Payload    string // what the server speaks
+	Infohashes int
+	NodesFile  string // where to write the flows as nodes
+
+	// Prepare is called, if it is not nil, when the generator is there and before the server is started.
+	Prepare func() error
 }
 
 // Rig is a server and the generator aimed at it, both alive, and the clocks of both.
@@ -30,27 +38,33 @@ type Rig struct {
 	server *server
 	gen    *generator
 	clocks *measure.Reader
-	silent int // trials without an answer, up to the last
+	dht    bool // the server speaks the DHT's protocol
+	silent int  // trials without an answer, up to the last
 }
 
-// Assemble starts the server and the generator, waits until the server answers, and opens the clocks. On an error
+// Assemble starts the generator and the server, waits until the server answers, and opens the clocks. On an error
 // nothing is left running.
 func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
-	r = &Rig{lab: l}
+	r = &Rig{lab: l, dht: s.Payload == ""}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close())
 			r = nil
 		}
 	}()
+	if err := r.aim(ctx, s); err != nil {
+		return r, err
+	}
+	if s.Prepare != nil {
+		if err := s.Prepare(); err != nil {
+			return r, err
+		}
+	}
 	server, err := startServer(l, s.Server, s.Addr)
 	if err != nil {
 		return r, err
 	}
 	r.server = server
-	if err := r.aim(ctx, s); err != nil {
-		return r, err
-	}
 	if err := r.awaitAnswer(ctx, s.Ready); err != nil {
 		return r, err
 	}
@@ -78,8 +92,17 @@ func (r *Rig) aim(ctx context.Context, s Setup) error {
 	if s.Addr.Addr().Is6() {
 		sources = spec.Sources6
 	}
-	cmd := exec.Command(s.Generator, "--control", "--quiet", "--timeout", lossTimeout.String(),
-		"--flows", strconv.Itoa(s.Flows), "--sources", sources.String(), s.Addr.String())
+	args := []string{"--control", "--quiet", "--timeout", lossTimeout.String(), "--flows", strconv.Itoa(s.Flows), "--sources", sources.String()}
+	if s.Payload != "" {
+		args = append(args, "--payload", s.Payload)
+	}
+	if s.Infohashes > 0 {
+		args = append(args, "--infohashes", strconv.Itoa(s.Infohashes))
+	}
+	if s.NodesFile != "" {
+		args = append(args, "--nodes-file", s.NodesFile)
+	}
+	cmd := exec.Command(s.Generator, append(args, s.Addr.String())...)
 	gen, err := startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return r.lab.Start(lab.Client, spec.ClientCPU, cmd) })
 	if err != nil {
 		return err
@@ -91,14 +114,22 @@ func (r *Rig) aim(ctx context.Context, s Setup) error {
 // awaitAnswer asks a little until something is answered.
 func (r *Rig) awaitAnswer(ctx context.Context, ready time.Duration) error {
 	nothing := func() error { return nil }
+	load := Load{Rate: 100, DurationS: 0.1, Flows: 1, Seed: 1}
+	if r.dht {
+		load.Mix = "ping=1"
+	}
 	for give := time.Now().Add(ready); ; {
-		got, err := r.run(ctx, Load{Rate: 100, DurationS: 0.1, Flows: 1, Mix: "ping=1", Seed: 1}, nothing, nothing)
+		got, err := r.run(ctx, load, nothing, nothing)
 		if err != nil || got.Answered > 0 {
 			return err
 		}
 		if time.Now().After(give) {
-			return fmt.Errorf("%s has not answered a ping at %v for %v (does it listen there, and speak the DHT's protocol?)%s",
-				r.server, r.server.addr, ready, r.server.lastWords())
+			what := "a ping"
+			if !r.dht {
+				what = "anything"
+			}
+			return fmt.Errorf("%s has not answered %s at %v for %v (does it listen there, and speak the protocol?)%s",
+				r.server, what, r.server.addr, ready, r.server.lastWords())
 		}
 	}
 }
@@ -128,6 +159,9 @@ func (r *Rig) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// RSS is the server's resident memory in bytes.
+func (r *Rig) RSS() (uint64, error) { return measure.RSS(r.server.PID()) }
 
 // Port is the one the server answers on.
 func (r *Rig) Port() uint16 { return r.server.addr.Port() }

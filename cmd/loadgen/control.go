@@ -22,6 +22,11 @@ type request struct {
 	Flows     *int     `json:"flows"`
 	Mix       *string  `json:"mix"`
 	Seed      *uint64  `json:"seed"`
+
+	Infohashes *int     `json:"infohashes"`
+	Zipf       *float64 `json:"zipf"`
+	TimeoutS   *float64 `json:"timeout_s"`
+	GraceS     *float64 `json:"grace_s"`
 }
 
 // parseRequest reads a request line and applies it to p, of which it keeps what the line does not mention. At most
@@ -55,6 +60,12 @@ func parseRequest(line []byte, c *config) (params, error) {
 	if r.Seed != nil {
 		p.seed = *r.Seed
 	}
+	if r.Infohashes != nil {
+		p.infohashes = *r.Infohashes
+	}
+	if r.Zipf != nil {
+		p.zipf = *r.Zipf
+	}
 	var err error
 	if r.DurationS != nil {
 		if p.duration, err = seconds(*r.DurationS); err != nil {
@@ -64,6 +75,16 @@ func parseRequest(line []byte, c *config) (params, error) {
 	if r.WarmupS != nil {
 		if p.warmup, err = seconds(*r.WarmupS); err != nil {
 			return p, fmt.Errorf("warmup_s %v: %w", *r.WarmupS, err)
+		}
+	}
+	if r.TimeoutS != nil {
+		if p.timeout, err = seconds(*r.TimeoutS); err != nil {
+			return p, fmt.Errorf("timeout_s %v: %w", *r.TimeoutS, err)
+		}
+	}
+	if r.GraceS != nil {
+		if p.grace, err = seconds(*r.GraceS); err != nil || p.grace < 0 {
+			return p, fmt.Errorf("grace_s %v: must be seconds, 0 to 1e9", *r.GraceS)
 		}
 	}
 	if r.Mix != nil {
@@ -80,7 +101,7 @@ func parseRequest(line []byte, c *config) (params, error) {
 	if p.flows > c.flows {
 		return p, fmt.Errorf("flows %d: only %d were opened, start with a larger --flows", p.flows, c.flows)
 	}
-	return p, p.check("", c.timeout)
+	return p, p.check("", p.timeout)
 }
 
 // event is one line of the control protocol's answers.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -150,5 +151,55 @@ func TestControlSurvivesSilence(t *testing.T) {
 	second := c.trial(`{"rate": 1000, "duration_s": 0.2, "mix": "find_node=1"}`)
 	require.Equal(t, second.Sent, second.Answered)
 	require.Equal(t, first.Sent, second.Late)
+	c.end()
+}
+
+// The info_hashes and their popularity can change from trial to trial.
+func TestControlPopularity(t *testing.T) {
+	t.Parallel()
+	r := startResponder(t, good)
+	c := startControlled(t, "--flows", "5", "--warmup", "0s", "--mix", "get_peers=1", "--infohashes", "1000", r.addr.String())
+	c.next("ready")
+	distinct := func(line string) int {
+		before := len(r.all())
+		c.trial(line)
+		hashes := map[string]bool{}
+		for _, q := range r.all()[before:] {
+			hashes[string(q.m.InfoHash)] = true
+		}
+		return len(hashes)
+	}
+	require.Greater(t, distinct(`{"rate": 500, "duration_s": 0.3}`), 50)
+	require.Equal(t, 1, distinct(`{"rate": 500, "duration_s": 0.1, "infohashes": 1}`))
+	for range 2 { // the second time from the table that was kept
+		require.Less(t, distinct(`{"rate": 500, "duration_s": 0.3, "zipf": 3}`), 50)
+	}
+	for line, says := range map[string]string{
+		`{"infohashes": 0}`: "infohashes 0: must be 1 to", `{"zipf": -1}`: "zipf -1: must be 0 to",
+		`{"timeout_s": 0}`: "timeout 0s: must be more than 0", `{"grace_s": -1}`: "grace_s -1: must be seconds",
+	} {
+		require.Contains(t, c.askBadly(line), says)
+	}
+	c.end()
+}
+
+// A trial can have a time-out of its own, and end without waiting for what is on its way.
+func TestControlTimeoutAndGrace(t *testing.T) {
+	t.Parallel()
+	const delay = time.Second
+	r := startResponder(t, func(r *responder, _ int, q seen) {
+		answer := goodAnswer(q)
+		time.AfterFunc(delay, func() { r.send(answer, q.from) })
+	})
+	c := startControlled(t, "--flows", "5", "--timeout", "100ms", "--warmup", "0s", "--mix", "ping=1", r.addr.String())
+	c.next("ready")
+	require.Zero(t, c.trial(`{"rate": 200, "duration_s": 0.2}`).Answered)
+	patient := c.trial(`{"rate": 200, "duration_s": 0.2, "timeout_s": 20, "grace_s": 4}`)
+	require.Equal(t, patient.Sent, patient.Answered)
+	require.Equal(t, 20.0, patient.TimeoutS)
+	hasty := c.trial(`{"rate": 200, "duration_s": 0.2, "timeout_s": 20, "grace_s": 0}`)
+	require.Equal(t, hasty.Sent, hasty.Answered+hasty.Lost)
+	require.Less(t, hasty.Answered, hasty.Sent)
+	require.Zero(t, c.trial(`{"rate": 200, "duration_s": 0.2}`).Answered, "the command line's again")
 	c.end()
 }

@@ -36,6 +36,7 @@ type engine struct {
 	unzoned  netip.AddrPort // target, for comparing
 	layout   *layout
 	items    *popularity // info_hashes
+	unequal  *popularity // the last that took a table to make
 	seed     uint64      // of ids and info_hashes
 	timeout  time.Duration
 	payload  payload
@@ -84,7 +85,7 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the sockets of --flows %d: %w", c.flows, err)
 	}
-	return &engine{
+	e := &engine{
 		transport: transport,
 		in:        udp.NewLongInbox(batch, maxReplyBytes),
 		queries:   udp.NewOutbox(batch),
@@ -92,14 +93,15 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 		target:    target,
 		unzoned:   netip.AddrPortFrom(target.Addr().WithZone(""), target.Port()),
 		layout:    l,
-		items:     newPopularity(c.infohashes, c.zipf),
 		seed:      c.seed,
 		timeout:   c.timeout,
 		payload:   c.payload,
 		epoch:     time.Now(),
 		table:     newOutstanding(c.slots(c.timeout), int64(c.timeout), rand.Uint32()),
 		encoder:   newEncoder(),
-	}, nil
+	}
+	e.choosePopularity(c.infohashes, c.zipf)
+	return e, nil
 }
 
 // now is the time on the engine's clock.
@@ -124,13 +126,16 @@ func (e *engine) idle() error {
 
 // run runs one trial. The result is that of the trial, or of the part before halt.
 func (e *engine) run(p params) (*result, error) {
+	e.timeout = p.timeout
 	if size := p.slots(e.timeout); size > len(e.table.slots) {
 		issued := e.table.issued
 		e.table = newOutstanding(size, int64(e.timeout), e.table.head)
 		e.table.issued = issued // answers to these are late, not unheard of
 	}
 	e.table.abandon()
+	e.table.timeout = int64(e.timeout)
 	e.tokens.clear()
+	e.choosePopularity(p.infohashes, p.zipf)
 	e.trial = newTrial(p, e.layout)
 	defer func() { e.trial = nil }()
 	e.joinRound()
@@ -142,6 +147,18 @@ func (e *engine) run(p params) (*result, error) {
 		}
 	}
 	return newResult(e, e.trial)
+}
+
+// choosePopularity sets which info_hashes are drawn, and how often. The last table is kept, as that of a million takes a
+// tenth of a second to make, in which the target's queries would wait.
+func (e *engine) choosePopularity(n int, s float64) {
+	if e.unequal != nil && e.unequal.n == uint64(n) && e.unequal.s == s {
+		e.items = e.unequal
+		return
+	}
+	if e.items = newPopularity(n, s); e.items.cells != nil {
+		e.unequal = e.items
+	}
 }
 
 // beginFeed begins the trial's feed, if it is watched. The returned function ends it, and waits until all

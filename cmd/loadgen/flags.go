@@ -19,17 +19,15 @@ type config struct {
 	replyAt int
 
 	params
-	target     string
-	timeout    time.Duration
-	sources    prefix
-	infohashes int
-	zipf       float64
-	cpus       pin.List
-	io         string
-	json, hdr  string
-	quiet      bool
-	floodOK    bool
-	control    bool
+	target    string
+	sources   prefix
+	cpus      pin.List
+	io        string
+	json, hdr string
+	nodesFile string
+	quiet     bool
+	floodOK   bool
+	control   bool
 }
 
 const (
@@ -41,7 +39,7 @@ const (
 func newCommand(start func(*config) error) *cobra.Command {
 	c := &config{}
 	_ = c.mix.Set(defaultMix)
-	c.rate = 1000
+	c.rate, c.grace = 1000, -1
 	cmd := &cobra.Command{
 		Use:   "loadgen [flags] HOST:PORT",
 		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
@@ -93,6 +91,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
+	f.StringVar(&c.nodesFile, "nodes-file", "", "write the flows to this file as nodes: compact node info (BEP 5)")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
 	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")
 	f.BoolVar(&c.miss, "miss", false, "get_peers asks for info_hashes that nobody announces")
@@ -111,12 +110,6 @@ func (c *config) check(given func(flag string) bool) error {
 		return err
 	}
 	switch {
-	case c.timeout <= 0 || c.timeout > time.Minute:
-		return fmt.Errorf("--timeout %v: must be more than 0 and at most 1m", c.timeout)
-	case c.infohashes < 1 || c.infohashes > maxInfohashes:
-		return fmt.Errorf("--infohashes %d: must be 1 to %d", c.infohashes, maxInfohashes)
-	case !(c.zipf >= 0) || c.zipf > maxZipf:
-		return fmt.Errorf("--zipf %v: must be 0 to %d", c.zipf, maxZipf)
 	case c.io != "mmsg" && c.io != "net":
 		return fmt.Errorf("--io %q: must be mmsg or net", c.io)
 	case given("window") && c.rate != rateMax && !c.control:

@@ -82,6 +82,11 @@ func onThread(ctx context.Context, c *config, target netip.AddrPort, stdin io.Re
 		return err
 	}
 	defer func() { err = errors.Join(err, e.transport.Close()) }()
+	if c.nodesFile != "" {
+		if err := e.writeNodes(c.nodesFile); err != nil {
+			return err
+		}
+	}
 	defer context.AfterFunc(ctx, e.halt)()
 	var shown *live
 	if !c.quiet {

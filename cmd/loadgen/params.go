@@ -28,6 +28,12 @@ type params struct {
 	flows    int
 	mix      mix
 	seed     uint64
+
+	timeout time.Duration // a query without an answer for so long is lost
+	grace   time.Duration // how long answers are awaited after the interval; negative: for the time-out
+
+	infohashes int     // distinct ones
+	zipf       float64 // exponent of their popularity
 }
 
 // rate is queries a second, or 0 for a closed loop. It is a pflag.Value.
@@ -76,6 +82,12 @@ func (p *params) check(prefix string, timeout time.Duration) error {
 		return fmt.Errorf("%swarmup %v: must not be negative", prefix, p.warmup)
 	case p.flows < 1 || p.flows > 1<<30:
 		return fmt.Errorf("%sflows %d: must be 1 to %d", prefix, p.flows, 1<<30)
+	case timeout <= 0 || timeout > time.Minute:
+		return fmt.Errorf("%stimeout %v: must be more than 0 and at most 1m", prefix, timeout)
+	case p.infohashes < 1 || p.infohashes > maxInfohashes:
+		return fmt.Errorf("%sinfohashes %d: must be 1 to %d", prefix, p.infohashes, maxInfohashes)
+	case !(p.zipf >= 0) || p.zipf > maxZipf:
+		return fmt.Errorf("%szipf %v: must be 0 to %d", prefix, p.zipf, maxZipf)
 	case r*timeout.Seconds() > maxOutstanding:
 		return fmt.Errorf("%srate %v: with --timeout %v more than %d queries could be outstanding, lower one of them",
 			prefix, r, timeout, maxOutstanding)

@@ -138,6 +138,9 @@ func (e *engine) startGrace(now int64) {
 	t.measureTo = now
 	t.after = e.read()
 	t.edge = now + int64(e.timeout)
+	if t.grace >= 0 {
+		t.edge = now + int64(t.grace)
+	}
 }
 
 func tell(event func() error) error {

@@ -10,6 +10,7 @@ import (
 // Vose does.
 type popularity struct {
 	n     uint64
+	s     float64
 	cells []aliasCell // nil: all alike
 }
 
@@ -17,7 +18,7 @@ type popularity struct {
 type aliasCell struct{ cut, other uint32 }
 
 func newPopularity(n int, s float64) *popularity {
-	p := &popularity{n: uint64(n)}
+	p := &popularity{n: uint64(n), s: s}
 	if s == 0 || n == 1 {
 		return p
 	}

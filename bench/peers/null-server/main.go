@@ -1,6 +1,7 @@
 // Command null-server is the yardstick for DHT servers: it moves datagrams in the same batches, and does nothing with
-// them. Every datagram gets the same reply, but for the transaction id, which it copies from where the generator puts it.
-// What a server reaches beside it is what is left of the kernel's path when there is a DHT to be served.
+// them. Every query of a method gets the same reply, as long as a DHT node's would be, but for the transaction id, which
+// it copies from where the generator puts it. What a server reaches beside it is what is left of the kernel's path when
+// there is a DHT to be served.
 //
 //	null-server [--batch N] [--nodes N] ADDR:PORT
 //
@@ -19,6 +20,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"supernode/dht/wire"
 	"supernode/internal/udp"
 )
 
@@ -33,7 +35,7 @@ func run(args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("null-server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	batch := flags.Int("batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
-	nodes := flags.Int("nodes", 8, "as many bytes in a reply as so many nodes take, 0 to 8")
+	nodes := flags.Int("nodes", 8, "`N` nodes in a reply to find_node or get_peers, 0 to 8")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -59,10 +61,10 @@ func run(args []string, stderr io.Writer) error {
 		close(ended)
 		transport.Wake()
 	}()
-	return errors.Join(serve(transport, *batch, newReply(*nodes), ended), transport.Close())
+	return errors.Join(serve(transport, *batch, newReplies(*nodes), ended), transport.Close())
 }
 
-func serve(transport udp.Transport, batch int, r reply, ended <-chan struct{}) error {
+func serve(transport udp.Transport, batch int, r *replies, ended <-chan struct{}) error {
 	in, out := udp.NewInbox(batch), udp.NewOutbox(batch)
 	for {
 		n, err := transport.Receive(in, -1)
@@ -83,30 +85,50 @@ func serve(transport udp.Transport, batch int, r reply, ended <-chan struct{}) e
 	}
 }
 
-// reply is a response to any query of the generator, whose transaction id of four bytes stands at t.
-type reply struct {
-	encoded []byte
-	t       int
+// replies are the responses to the generator's queries, found by the last letter of the method, which stands at a fixed
+// distance from the end of a query: pinG, find_nodE, get_peerS, announce_peeR. Their transaction id of four bytes stands
+// at t.
+type replies struct {
+	encoded [256][]byte
+	t       int // from the end
 }
 
-// behindID is what stands behind the transaction id at the end of the generator's queries.
-const behindID = "1:y1:qe"
+// What stands behind the transaction id at the end of the generator's queries, and between the method and it.
+const (
+	behindT = "1:y1:qe"
+	beforeT = "1:t4:"
+)
 
-func newReply(nodes int) reply {
-	const mark = "\xf1\xf2\xf3\xf4"
+// newReplies makes replies as long as those that a node gives which knows its neighbourhood, and one peer.
+func newReplies(nodes int) *replies {
 	id := bytes.Repeat([]byte{'n'}, 20)
-	b := fmt.Appendf(nil, "d1:rd2:id20:%s5:nodes%d:%s5:token8:nulltokee1:t4:%s1:y1:re", id, 26*nodes, bytes.Repeat([]byte{'n'}, 26*nodes), mark)
-	return reply{encoded: b, t: bytes.Index(b, []byte(mark))}
+	near := bytes.Repeat([]byte{'n'}, nodes*wire.CompactNode4)
+	r := &replies{}
+	for letter, m := range map[byte]wire.Message{
+		'g': {},
+		'e': {Nodes: near},
+		's': {Nodes: near, Token: []byte("nulltoke"), Values: wire.AppendPeer(nil, netip.MustParseAddrPort("192.0.2.1:6881"))},
+		'r': {},
+	} {
+		const mark = "\xf1\xf2\xf3\xf4"
+		m.Kind, m.ID, m.T, m.Version, m.IP = wire.Response, id, []byte(mark), []byte("NU\x00\x00"), []byte("\xc0\x00\x02\x01\x1a\xe1")
+		b := m.Append(nil)
+		r.encoded[letter], r.t = b, len(b)-bytes.LastIndex(b, []byte(mark))
+	}
+	return r
 }
 
-// appendTo writes the reply to query behind dst; nothing, if query is too short to be one.
-func (r reply) appendTo(dst, query []byte) []byte {
-	at := len(query) - len(behindID) - 4
-	if at < 0 {
+// appendTo writes the reply to query behind dst; nothing, if query is none of the generator's.
+func (r *replies) appendTo(dst, query []byte) []byte {
+	at := len(query) - len(behindT) - 4
+	if at <= len(beforeT) {
 		return dst
 	}
-	start := len(dst)
-	dst = append(dst, r.encoded...)
-	copy(dst[start+r.t:], query[at:at+4])
+	reply := r.encoded[query[at-len(beforeT)-1]]
+	if reply == nil {
+		return dst
+	}
+	dst = append(dst, reply...)
+	copy(dst[len(dst)-r.t:], query[at:at+4])
 	return dst
 }

@@ -4,21 +4,37 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
 	"supernode/dht/wire"
 )
 
-// TestReply: what the null server says is a response that the generator takes for the answer to its query.
+// TestReply: what the null server says is a response that the generator takes for the answer to its query, with all that
+// BEP 5 wants in it.
 func TestReply(t *testing.T) {
 	for nodes := range 9 {
-		r := newReply(nodes)
-		query := wire.Message{Kind: wire.Query, Method: wire.GetPeers, T: []byte("abcd"), ID: make([]byte, 20), InfoHash: make([]byte, 20)}
-		out := r.appendTo(nil, query.Append(nil))
-		var m wire.Message
-		require.NoError(t, wire.Parse(out, &m))
-		require.Equal(t, wire.Response, m.Kind)
-		require.Equal(t, "abcd", string(m.T))
-		require.NotEmpty(t, m.Token)
-		require.Len(t, m.Nodes, nodes*wire.CompactNode4)
+		r := newReplies(nodes)
+		for method, want := range map[wire.Method]wire.Message{
+			wire.Ping:         {},
+			wire.FindNode:     {Nodes: make([]byte, nodes*wire.CompactNode4)},
+			wire.GetPeers:     {Nodes: make([]byte, nodes*wire.CompactNode4), Token: make([]byte, 8), Values: make([]byte, 8)},
+			wire.AnnouncePeer: {},
+		} {
+			id := make([]byte, 20)
+			query := wire.Message{Kind: wire.Query, Method: method, T: []byte("abcd"), ID: id, Target: id, InfoHash: id, Token: id, Has: wire.HasPort}
+			var m wire.Message
+			require.NoError(t, wire.Parse(r.appendTo(nil, query.Append(nil)), &m), method)
+			require.Equal(t, wire.Response, m.Kind)
+			require.Equal(t, "abcd", string(m.T))
+			require.Len(t, m.ID, 20)
+			require.Len(t, m.Nodes, len(want.Nodes), method)
+			require.Len(t, m.Token, len(want.Token), method)
+			require.Len(t, m.Values, len(want.Values), method)
+		}
 	}
-	require.Empty(t, newReply(8).appendTo(nil, []byte("1:y1:qe")))
+}
+
+func TestNoReply(t *testing.T) {
+	for _, query := range []string{"", "1:y1:qe", "g1:t4:abc1:y1:qe", "d1:q4:what1:t4:abcd1:y1:qe"} {
+		require.Equal(t, "before", string(newReplies(8).appendTo([]byte("before"), []byte(query))), query)
+	}
 }
