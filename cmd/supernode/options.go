@@ -37,6 +37,7 @@ type options struct {
 	io           string
 	batch        int
 	cpu          pin.List
+	priority     string
 	allowPrivate bool
 	enforceBEP42 bool
 	maxNodes     int
@@ -69,6 +70,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.io, "io", defaultIO, "`BACKEND` that moves datagrams: mmsg (batched system calls, Linux) or net (portable, slower)")
 	f.IntVar(&o.batch, "batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
 	f.Var(&o.cpu, "cpu", "`LIST` of processors to run on, as in 0,2-3 (default all)")
+	f.StringVar(&o.priority, "priority", priorityAuto, "schedule the thread that answers as `CLASS`: realtime (SCHED_RR), normal, or auto, which is realtime where we may")
 	f.BoolVar(&o.allowPrivate, "allow-private", false, "also talk to private, loopback and reserved addresses, for labs")
 	f.BoolVar(&o.enforceBEP42, "enforce-bep42", false, "neither know nor store for nodes whose ids do not follow from their addresses")
 	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "keep at most `N` nodes of each address family in the routing table")
@@ -129,6 +131,9 @@ func (o *options) settle() (*config, error) {
 	}
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")
+	}
+	if err := c.settlePriority(); err != nil {
+		return nil, err
 	}
 	if err := c.level.UnmarshalText([]byte(o.logLevel)); err != nil || strings.ContainsAny(o.logLevel, "+-") {
 		return nil, wrong("log-level", o.logLevel, "must be debug, info, warn or error")

@@ -19,6 +19,7 @@ type worker struct {
 	at        []*resident // by socket
 	moved     chan move   // what has become of a node
 	clock     clock
+	priority  string // of the thread, as --priority says it
 
 	in      *udp.Inbox
 	replies *udp.Outbox
@@ -48,7 +49,7 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 		transport: transport, moved: make(chan move, 16), clock: clock{time.Now()},
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		scratch: make([]byte, 0, udp.MaxDatagram),
-		keeper:  c.keeper,
+		keeper:  c.keeper, priority: c.priority,
 	}
 	if err := w.settle(c); err != nil {
 		return nil, err
@@ -105,6 +106,7 @@ const heartbeat = time.Second
 func (w *worker) run() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer ahead(w.priority)()
 	rest := time.Duration(0)
 	var err error
 	for err == nil && !w.stopping.Load() {

@@ -249,9 +249,9 @@ func (m *mmsg) transmit(s *socket, headers []mmsghdr) {
 func (s *socket) waitWritable() bool {
 	limit := unix.NsecToTimespec(int64(sendWait))
 	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
-	n, errno := ppoll(fds, &limit)
+	n, errno := ppollNap(fds, &limit)
 	for errno == unix.EINTR {
-		n, errno = ppoll(fds, &limit)
+		n, errno = ppollNap(fds, &limit)
 	}
 	return errno == 0 && n > 0 && fds[0].Revents&unix.POLLOUT != 0
 }

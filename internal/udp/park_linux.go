@@ -64,6 +64,7 @@ func (p *lot) arrive(uintptr) bool {
 		return true
 	}
 	p.asked = true
+	called("park")
 	p.err = p.each(unix.EPOLL_CTL_ADD)
 	return p.err != nil
 }
