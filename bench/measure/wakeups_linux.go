@@ -42,5 +42,5 @@ func parseWakeups(status []byte) (uint64, error) {
 			return strconv.ParseUint(string(bytes.TrimSpace(number)), 10, 64)
 		}
 	}
-	return 0, errors.New("no line voluntary_ctxt_switches:")
+	return 0, errors.New("no line voluntary_ctxt_switches")
 }

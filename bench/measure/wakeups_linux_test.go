@@ -27,7 +27,7 @@ func TestWakeups(t *testing.T) {
 	_, err = Wakeups(0)
 	require.ErrorContains(t, err, "process 0 has no threads")
 	_, err = parseWakeups([]byte("Name:\tx\nnonvoluntary_ctxt_switches:\t3\n"))
-	require.ErrorContains(t, err, "no line voluntary_ctxt_switches:")
+	require.ErrorContains(t, err, "no line voluntary_ctxt_switches")
 	n, err := parseWakeups([]byte("Name:\tx\nvoluntary_ctxt_switches:\t17\nnonvoluntary_ctxt_switches:\t3\n"))
 	require.NoError(t, err)
 	require.EqualValues(t, 17, n)
