@@ -203,7 +203,7 @@ func (o *loadOptions) conduct(ctx context.Context) (trials []loads.Trial, err er
 	defer func() { err = errors.Join(err, file.Close()) }()
 	records := json.NewEncoder(file)
 	for block := range o.blocks {
-		for position, i := range peers.Order(o.seed, block, len(rigs)) {
+		for position, i := range loads.Order(o.seed, block, len(rigs)) {
 			if err := l.SetRules(lab.RulesPlain, rigs[i].Port()); err != nil {
 				return trials, err
 			}

@@ -89,3 +89,14 @@ func TestNoBest(t *testing.T) {
 	require.NoError(t, Table(&out, lines))
 	require.Contains(t, out.String(), " - ")
 }
+
+func TestOrder(t *testing.T) {
+	first := map[int]bool{}
+	for block := range 50 {
+		order := Order(7, block, 3)
+		require.Equal(t, order, Order(7, block, 3), "the same seed, the same order")
+		require.ElementsMatch(t, []int{0, 1, 2}, order)
+		first[order[0]] = true
+	}
+	require.Len(t, first, 3, "every server comes first in some block")
+}

@@ -7,6 +7,7 @@ package loads
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 )
@@ -63,4 +64,9 @@ func Parse(text string) (steps []Step, err error) {
 		steps = append(steps, s)
 	}
 	return steps, nil
+}
+
+// Order is the servers' numbers in the order in which a block measures them.
+func Order(seed uint64, block, servers int) []int {
+	return rand.New(rand.NewPCG(seed, uint64(block))).Perm(servers)
 }
