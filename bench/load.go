@@ -16,7 +16,6 @@ import (
 
 	"supernode/bench/lab"
 	"supernode/bench/loads"
-	"supernode/bench/peers"
 	"supernode/bench/plan"
 	"supernode/bench/report"
 	"supernode/bench/trial"
@@ -36,7 +35,7 @@ type loadOptions struct {
 	measure time.Duration
 
 	ladder   []loads.Step
-	subjects []peers.Server
+	subjects []loads.Server
 	loadgen  string // path of the program
 	progress *progress
 }
@@ -85,7 +84,7 @@ func (o *loadOptions) check() (err error) {
 		if name == "" || strings.TrimSpace(command) == "" {
 			return usagef("--server %q: must be NAME=COMMAND", server)
 		}
-		o.subjects = append(o.subjects, peers.Server{Name: name, Command: command})
+		o.subjects = append(o.subjects, loads.Server{Name: name, Command: command})
 	}
 	switch {
 	case o.blocks < 1 || o.blocks > maxBlocks:
@@ -116,7 +115,7 @@ func (o *loadOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if len(o.subjects) == 0 {
-		o.subjects = yardstickFirst(peers.Builtin(dir))
+		o.subjects = loads.Builtin(dir)
 	}
 	o.loadgen = filepath.Join(dir, "loadgen")
 	needed := []string{o.loadgen}
@@ -148,20 +147,6 @@ func (o *loadOptions) run(cmd *cobra.Command) error {
 		return fmt.Errorf("write summary: %w", err)
 	}
 	return loads.Table(cmd.OutOrStdout(), lines)
-}
-
-// yardstickFirst picks the servers that are compared unless others are named.
-func yardstickFirst(all []peers.Server) []peers.Server {
-	two := make([]peers.Server, 2)
-	for _, s := range all {
-		switch s.Name {
-		case "null":
-			two[0] = s
-		case peers.Subject:
-			two[1] = s
-		}
-	}
-	return two
 }
 
 // conduct makes the trials and leaves a line for each in the directory. However it ends, the lab is taken down.

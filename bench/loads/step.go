@@ -8,6 +8,7 @@ package loads
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -64,6 +65,27 @@ func Parse(text string) (steps []Step, err error) {
 		steps = append(steps, s)
 	}
 	return steps, nil
+}
+
+// Server is a server that can be measured.
+type Server struct {
+	Name    string
+	Command string // {addr} stands for the ADDR:PORT to answer on
+}
+
+// Program is the path of the server's program.
+func (s Server) Program() string {
+	program, _, _ := strings.Cut(s.Command, " ")
+	return program
+}
+
+// Builtin are the servers that are compared unless others are named: the one that does nothing, and supernode with its
+// default settings, but that it has nobody to start from, keeps no state, and talks to private addresses, as the lab's are.
+func Builtin(dir string) []Server {
+	return []Server{
+		{"null", filepath.Join(dir, "null-server") + " {addr}"},
+		{"supernode", filepath.Join(dir, "supernode") + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --log-level warn"},
+	}
 }
 
 // Order is the servers' numbers in the order in which a block measures them.
