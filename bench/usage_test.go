@@ -150,6 +150,7 @@ func TestHelp(t *testing.T) {
 		{"", ""},
 		{"conntrack", "quick out arms flows blocks rate server-cmd ready-timeout seed"},
 		{"peers", "out blocks flows window mix seed"},
+		{"load", "out steps server blocks flows window mix warmup measure seed"},
 		{"report", ""},
 		{"lab", ""},
 		{"lab up", ""},
@@ -168,7 +169,7 @@ func TestHelp(t *testing.T) {
 }
 
 // documented finds commands of the bench in text for people, on a line of their own or between backquotes.
-var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|report|lab)\\b[^`\\n#;|&>]*)")
+var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|report|lab)\\b[^`\\n#;|&>]*)")
 
 var quoted = regexp.MustCompile(`'[^']*'`)
 
