@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := all
-.PHONY: all test check soak fuzz bench bench-conntrack bench-peers test-interop install-interop clean
+.PHONY: all test check soak fuzz bench bench-conntrack bench-peers bench-load pgo test-interop install-interop clean
 
 all:
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/supernode ./cmd/loadgen ./bench
@@ -63,6 +63,15 @@ bench-peers: all install-peers
 	ln -sf ../bench/peers/npm-server/main.js bin/npm-server
 	ln -sf ../bench/peers/opentracker-server/main.sh bin/opentracker-server
 	bin/bench peers
+
+# From rest to overload, beside a server that does nothing.
+bench-load: all
+	$(GO) build -trimpath -o bin/ ./bench/peers/null-server
+	bin/bench load
+
+# The profile by which the compiler optimises supernode.
+pgo:
+	scripts/pgo.sh
 
 clean:
 	rm -rf bin out

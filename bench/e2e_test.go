@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"supernode/bench/loads"
 	"supernode/bench/plan"
 	"supernode/bench/record"
 	"supernode/bench/report"
@@ -292,4 +294,33 @@ func TestOtherServer(t *testing.T) {
 	for _, trial := range run.Trials {
 		requireProven(t, trial)
 	}
+}
+
+func TestLoadCommand(t *testing.T) {
+	t.Parallel()
+	apart.NeedRoot(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), nil, "load", "--blocks", "1", "--flows", "1000", "--measure", "300ms", "--warmup", "100ms",
+		"--steps", "0,500,max,2x", "--out", out)
+	require.Zero(t, r.end(), r.told.String())
+	r.requireNothingLeft()
+	for _, step := range []string{"0", "500", "max", "2x"} {
+		require.Regexp(t, `(?m)^ *`+step+` +null +\d+ .*\n *`+step+` +supernode +\d+ `, r.stdout.String())
+	}
+	text, err := os.ReadFile(filepath.Join(out, loadFile))
+	require.NoError(t, err)
+	var offered, best float64
+	for line := range strings.Lines(string(text)) {
+		var trial loads.Trial
+		require.NoError(t, json.Unmarshal([]byte(line), &trial))
+		switch {
+		case trial.Server != "supernode":
+		case trial.Step == "max":
+			best = trial.AnswersPerS()
+		case trial.Step == "2x":
+			offered = trial.Load.OfferedQPS
+		}
+	}
+	require.InDelta(t, 2*best, offered, 1, "a multiple of what the same server did in the same block")
+	require.FileExists(t, filepath.Join(out, report.SummaryFile))
 }

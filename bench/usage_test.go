@@ -41,6 +41,13 @@ func TestUsage(t *testing.T) {
 		{"conntrack --out " + file, "--out " + file + ": "},
 		{"conntrack --colour", "unknown flag: --colour (see bench conntrack --help)"},
 		{"conntrack now", `bench conntrack: unknown command or argument "now" (see bench conntrack --help)`},
+		{"load --steps fast", `--steps "fast": must be max, queries a second as in 1000, or a multiple of max as in 2x`},
+		{"load --steps 2x,max", `--steps "2x": it is a multiple of max, which must come before it`},
+		{"load --server bin/supernode", `--server "bin/supernode": must be NAME=COMMAND`},
+		{"load --blocks 0", "--blocks 0: must be 1 to 1000"},
+		{"load --flows 60001", "--flows 60001: must be 1 to 60000"},
+		{"load --window 0", "--window 0: must be at least 1"},
+		{"load --measure 0s", "--warmup 300ms --measure 0s: must not be negative, nor the second 0"},
 		{"report", "report takes one argument, the DIR of a run, not 0"},
 		{"report a b", "report takes one argument, the DIR of a run, not 2"},
 		{"report /nonexistent", "make report of /nonexistent: "},
@@ -62,7 +69,7 @@ func TestNeedsRoot(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t) // to become nobody
 	dir := home(t)
-	for _, args := range []string{"conntrack", "peers", "lab up", "lab clean"} {
+	for _, args := range []string{"conntrack", "peers", "load", "lab up", "lab clean"} {
 		status, _, stderr := ended(t, dir, asNobody, strings.Fields(args)...)
 		require.Equal(t, 2, status, args)
 		require.Equal(t, "bench: needs root, to make network namespaces and pin kernel threads: run it with sudo\n", stderr, args)
@@ -139,6 +146,7 @@ func TestHelp(t *testing.T) {
 		{"", ""},
 		{"conntrack", "quick out arms flows blocks rate server-cmd ready-timeout seed"},
 		{"peers", "quick out servers server-cmd methods blocks nodes infohashes flows window mix zipf seed"},
+		{"load", "out steps server blocks flows window mix warmup measure seed"},
 		{"report", ""},
 		{"lab", ""},
 		{"lab up", ""},
@@ -157,7 +165,7 @@ func TestHelp(t *testing.T) {
 }
 
 // documented finds commands of the bench in text for people, on a line of their own or between backquotes.
-var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|report|lab)\\b[^`\\n#;|&>]*)")
+var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|report|lab)\\b[^`\\n#;|&>]*)")
 
 var quoted = regexp.MustCompile(`'[^']*'`)
 

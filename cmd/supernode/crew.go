@@ -29,7 +29,7 @@ const awake = math.MinInt64
 func (w *worker) hire(transports []udp.Transport, c *config) {
 	for i, transport := range transports[1:] {
 		m := &worker{
-			number: i + 1, transport: transport, clock: w.clock, cpu: noCPU,
+			number: i + 1, transport: transport, clock: w.clock, cpu: noCPU, priority: c.priority,
 			in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		}
 		for _, r := range w.residents {

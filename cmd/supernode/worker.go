@@ -22,6 +22,7 @@ type worker struct {
 	residents []resident
 	at        []*resident // by socket
 	clock     clock
+	priority  string // of the thread, as --priority says it
 
 	in      *udp.Inbox
 	replies *udp.Outbox
@@ -57,7 +58,7 @@ func newWorker(transport udp.Transport, c *config) (*worker, error) {
 		transport: transport, moved: make(chan move, 16), clock: clock{time.Now()}, cpu: noCPU,
 		in: udp.NewInbox(c.batch), replies: udp.NewOutbox(c.batch),
 		scratch: make([]byte, 0, udp.MaxDatagram),
-		keeper:  c.keeper,
+		keeper:  c.keeper, priority: c.priority,
 	}
 	w.crew = []*worker{w}
 	w.restsUntil.Store(awake)
@@ -120,6 +121,7 @@ const heartbeat = time.Second
 // when stop is called, with nil, or when the sockets fail, and closes them.
 func (w *worker) run() error {
 	runtime.LockOSThread()
+	defer ahead(w.priority)()
 	var err error
 	if w.cpu == noCPU {
 		defer runtime.UnlockOSThread()

@@ -8,9 +8,9 @@
 // The opinion: a UDP server that answers small queries spends its time in the kernel, and what it can
 // save itself is entries into the kernel, allocation, copies, and hand-overs between threads. So one
 // goroutine, locked to its thread, receives a batch, answers into the same slots each time, and sends
-// a batch; the sockets are out of reach of Go's network poller; nothing is allocated after
-// construction; and no lock is taken on the way. Waiting is for an empty socket only: a batch is
-// whatever is there, so batching adds no latency.
+// a batch; Go's network poller knows of the sockets only while nothing comes for long; nothing is
+// allocated after construction; and no lock is taken on the way. Waiting is for an empty socket only: a
+// batch is whatever is there, so batching adds no latency.
 //
 // A datagram can fail to leave for reasons of its own, and the rest of a batch must not suffer for it:
 // Send returns no error, skips what the kernel refuses, and counts it by reason. Likewise an answer must

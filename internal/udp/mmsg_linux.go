@@ -15,8 +15,8 @@ import (
 const (
 	// patience is how many batches in a row one socket may give before the others are looked at.
 	patience = 8
-	// nap is how long Receive waits before it tells Go's scheduler that it does; see syscall_linux.go.
-	nap = time.Millisecond
+	// nap is how long Receive waits in a system call before it lets Go's scheduler park it; see syscall_linux.go.
+	nap = 5 * time.Millisecond
 	// sendWait bounds how long one Send waits for room in the send buffer.
 	sendWait = 10 * time.Millisecond
 )
@@ -26,6 +26,7 @@ type mmsg struct {
 	locals  []netip.AddrPort
 	sockets []*socket
 	polled  []unix.PollFd // the sockets, in order, and last the eventfd of Wake
+	lot     *lot          // where to wait for long
 	batch   int
 	current int // the socket that gave the last batch
 	streak  int // batches it gave since all were polled
@@ -65,6 +66,9 @@ func OpenMmsg(listen []netip.AddrPort, o Options) (Transport, error) {
 		return nil, errors.Join(fmt.Errorf("open UDP sockets: %w", os.NewSyscallError("eventfd", err)), m.Close())
 	}
 	m.polled = append(m.polled, unix.PollFd{Fd: int32(event), Events: unix.POLLIN})
+	if m.lot, err = newLot(m.polled); err != nil {
+		return nil, errors.Join(fmt.Errorf("open UDP sockets: %w", err), m.Close())
+	}
 	return m, nil
 }
 
@@ -103,8 +107,10 @@ func (m *mmsg) Receive(in *Inbox, d time.Duration) (int, error) {
 
 // rest is the waiting that one Receive may do: a nap first, then the remainder.
 type rest struct {
-	nap, long unix.Timespec
-	endless   bool
+	nap     unix.Timespec // what is left of it
+	long    time.Duration // after the nap
+	endless bool
+	until   time.Time // when long is over, once it has begun
 }
 
 func newRest(d time.Duration) rest {
@@ -112,26 +118,28 @@ func newRest(d time.Duration) rest {
 		return rest{nap: unix.NsecToTimespec(int64(nap)), endless: true}
 	}
 	first := min(d, nap)
-	return rest{nap: unix.NsecToTimespec(int64(first)), long: unix.NsecToTimespec(int64(d - first))}
+	return rest{nap: unix.NsecToTimespec(int64(first)), long: d - first}
 }
 
 // poll waits for an event, and takes from r what it waited.
-func (r *rest) poll(fds []unix.PollFd) (n int, errno syscall.Errno) {
+func (m *mmsg) poll(r *rest) (n int, err error) {
 	for {
-		if n, errno = ppollNap(fds, &r.nap); errno != unix.EINTR {
-			break
+		n, errno := ppollNap(m.polled, &r.nap)
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno != 0:
+			return 0, os.NewSyscallError("ppoll", errno)
+		case n != 0 || !r.endless && r.long == 0:
+			return n, nil
+		case r.until.IsZero() && !r.endless:
+			r.until = time.Now().Add(r.long)
 		}
-	}
-	if n != 0 || errno != 0 || !r.endless && r.long == (unix.Timespec{}) {
-		return n, errno
-	}
-	limit := &r.long
-	if r.endless {
-		limit = nil
-	}
-	for {
-		if n, errno = ppoll(fds, limit); errno != unix.EINTR {
-			return n, errno
+		if err := m.lot.wait(r.until); err != nil {
+			return 0, err
+		}
+		if !r.endless { // the next look, for which no nap is left, is the last if nothing has come
+			r.long = max(0, time.Until(r.until))
 		}
 	}
 }
@@ -140,9 +148,9 @@ func (r *rest) poll(fds []unix.PollFd) (n int, errno syscall.Errno) {
 // reports false when the wait is over without that.
 func (m *mmsg) wait(r *rest) (ready, woken bool, err error) {
 	m.streak = 1
-	n, errno := r.poll(m.polled)
-	if errno != 0 {
-		return false, false, fmt.Errorf("receive datagrams: %w", os.NewSyscallError("ppoll", errno))
+	n, err := m.poll(r)
+	if err != nil {
+		return false, false, fmt.Errorf("receive datagrams: %w", err)
 	}
 	if n == 0 {
 		return false, false, nil
@@ -241,9 +249,9 @@ func (m *mmsg) transmit(s *socket, headers []mmsghdr) {
 func (s *socket) waitWritable() bool {
 	limit := unix.NsecToTimespec(int64(sendWait))
 	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
-	n, errno := ppoll(fds, &limit)
+	n, errno := ppollNap(fds, &limit)
 	for errno == unix.EINTR {
-		n, errno = ppoll(fds, &limit)
+		n, errno = ppollNap(fds, &limit)
 	}
 	return errno == 0 && n > 0 && fds[0].Revents&unix.POLLOUT != 0
 }
@@ -286,6 +294,9 @@ func (m *mmsg) Close() error {
 	m.readDrops()
 	m.closed = true
 	var errs []error
+	if m.lot != nil {
+		errs = append(errs, m.lot.close())
+	}
 	for i := range m.polled {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(int(m.polled[i].Fd))))
 	}

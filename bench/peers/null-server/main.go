@@ -3,7 +3,7 @@
 // it copies from where the generator puts it. What a server reaches beside it is what is left of the kernel's path when
 // there is a DHT to be served.
 //
-//	null-server [--batch N] [--nodes N] ADDR:PORT
+//	null-server [--batch N] [--nodes N] [--priority auto|normal] ADDR:PORT
 //
 // With --batch 1 there is a system call for each datagram, which shows what batching buys.
 package main
@@ -21,6 +21,7 @@ import (
 	"syscall"
 
 	"supernode/dht/wire"
+	"supernode/internal/pin"
 	"supernode/internal/udp"
 )
 
@@ -36,11 +37,12 @@ func run(args []string, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	batch := flags.Int("batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
 	nodes := flags.Int("nodes", 8, "`N` nodes in a reply to find_node or get_peers, 0 to 8")
+	priority := flags.String("priority", "auto", "`CLASS` of the thread that answers: normal, or auto, which is SCHED_RR where we may")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() != 1 || *batch < 1 || *batch > 1024 || *nodes < 0 || *nodes > 8 {
-		return errors.New("want null-server [--batch 1..1024] [--nodes 0..8] ADDR:PORT")
+		return errors.New("want null-server [--batch 1..1024] [--nodes 0..8] [--priority auto|normal] ADDR:PORT")
 	}
 	addr, err := netip.ParseAddrPort(flags.Arg(0))
 	if err != nil {
@@ -49,6 +51,9 @@ func run(args []string, stderr io.Writer) error {
 	// The same as the worker of supernode has, in all that is not DHT.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
 	runtime.LockOSThread()
+	if *priority != "normal" {
+		_, _ = pin.Realtime() // where we may
+	}
 	transport, err := udp.OpenMmsg([]netip.AddrPort{addr}, udp.Options{Batch: *batch, ReceiveBuffer: 2 << 20, SendBuffer: 2 << 20})
 	if err != nil {
 		return err
