@@ -18,11 +18,11 @@ const enoughDatagrams = 10
 
 // Round is what one look at the port showed.
 type Round struct {
-	In, Out       Passage // datagrams from and to other hosts
-	Loop          Passage // datagrams that we sent to the port over loopback, to see
-	Tracked       bool    // one of those left an entry
-	TrackedKnown  bool    // the kernel could be asked
-	ProbesRefused int     // by the kernel, as it does on the way out when the table is full
+	In, Out      Passage // datagrams from and to other hosts
+	Loop         Passage // datagrams to the port over loopback, ours among them
+	Tracked      bool    // ours left an entry
+	TrackedKnown bool    // that could be told
+	Refused      int     // of ours by the kernel, as it does when the table is full
 }
 
 // CureReport says what Cure has seen before and after, and what it did.

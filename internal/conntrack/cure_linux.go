@@ -28,8 +28,7 @@ func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport,
 		return r, err
 	}
 	if r.Already {
-		r.After.Tracked, r.After.TrackedKnown, err = probeOnce(port, &r.After)
-		return r, err
+		return r, probeOnce(port, &r.After)
 	}
 	defer func() {
 		if err != nil || r.RolledBack {
@@ -86,7 +85,7 @@ func look(ctx context.Context, port uint16, window time.Duration, more []chainRu
 	if err := install(port, append(counterChains(port), more...)); err != nil {
 		return r, err
 	}
-	if r.Tracked, r.TrackedKnown, err = probeOnce(port, &r); err != nil {
+	if err := probeOnce(port, &r); err != nil {
 		return r, err
 	}
 	select {
@@ -131,44 +130,47 @@ func readCounters(port uint16, r *Round) error {
 	return nil
 }
 
-// probes is how many datagrams look sends over loopback.
-const probes = 3
+// curePayload is what look sends: one byte, which no protocol takes for a message of its own; a DHT node, for one, drops
+// what does not begin with "d". cureProbes is how often.
+var curePayload = []byte{0}
 
-// probePayload is what they carry: one byte, which no protocol takes for a message of its own; a DHT node, for one, drops
-// what does not begin with "d". Whoever answers it does no harm.
-var probePayload = []byte{0}
+const cureProbes = 3
 
-// probeOnce sends datagrams to the port on 127.0.0.1 and asks for their flow's entry, which it removes. Whether anybody
-// listens there does not matter: the packet filter comes before the socket.
-func probeOnce(port uint16, r *Round) (tracked, known bool, err error) {
-	to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+// probeOnce sends datagrams to the port on 127.0.0.1 and asks for their flow's entry. Whether anybody listens there does
+// not matter: the packet filter comes before the socket.
+func probeOnce(port uint16, r *Round) (err error) {
+	r.Tracked, r.Refused, err = leavesEntry(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
+	// A full table refuses the datagrams, whose flow then has no entry either.
+	r.TrackedKnown = err == nil && (r.Tracked || r.Refused == 0)
+	return err
+}
+
+// leavesEntry sends datagrams from a new port to an address and reports whether their flow left an entry, which it
+// removes, and how many the kernel refused to send.
+func leavesEntry(to netip.AddrPort) (tracked bool, refused int, err error) {
+	socket, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {
-		return false, false, fmt.Errorf("open probe socket: %w", err)
+		return false, 0, fmt.Errorf("open probe socket: %w", err)
 	}
 	defer socket.Close()
-	for range probes {
-		switch _, err := socket.WriteToUDPAddrPort(probePayload, to); {
+	for range cureProbes {
+		switch _, err := socket.Write(curePayload); {
 		case errors.Is(err, unix.EPERM):
-			r.ProbesRefused++
-		case errors.Is(err, unix.ECONNREFUSED): // of the one before: nobody listens
-		case err != nil:
-			return false, false, fmt.Errorf("send probe to %v: %w", to, err)
+			refused++
+		case err != nil && !errors.Is(err, unix.ECONNREFUSED): // of the one before: nobody listens
+			return false, refused, fmt.Errorf("send probe to %v: %w", to, err)
 		}
 	}
 	from := socket.LocalAddr().(*net.UDPAddr).AddrPort()
 	conn, err := ct.Dial(nil)
 	if err != nil {
-		return false, false, fmt.Errorf("dial conntrack netlink: %w", err)
+		return false, refused, fmt.Errorf("dial conntrack netlink: %w", err)
 	}
 	defer conn.Close()
 	flow := ct.NewFlow(unix.IPPROTO_UDP, 0, from.Addr().Unmap(), to.Addr(), from.Port(), to.Port(), 0, 0)
-	switch err := conn.Delete(flow); {
-	case errors.Is(err, unix.ENOENT):
-		// A full table refuses the probe, which then has no entry either.
-		return false, r.ProbesRefused == 0, nil
-	case err != nil:
-		return false, false, fmt.Errorf("look for the probe's entry: %w", err)
+	err = conn.Delete(flow)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return false, refused, fmt.Errorf("look for the probe's entry: %w", err)
 	}
-	return true, true, nil
+	return err == nil, refused, nil
 }

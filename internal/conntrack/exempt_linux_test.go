@@ -96,7 +96,7 @@ func TestCureHolds(t *testing.T) {
 		require.True(t, r.Before.Tracked)
 		require.False(t, r.After.Tracked)
 		require.True(t, r.After.TrackedKnown)
-		require.EqualValues(t, Passage{probes, probes}, r.After.Loop)
+		require.EqualValues(t, Passage{cureProbes, cureProbes}, r.After.Loop)
 
 		r, err = Cure(t.Context(), curePort, 10*time.Millisecond)
 		require.NoError(t, err)
