@@ -80,8 +80,11 @@ func TestNotrackIPTablesFix(t *testing.T) {
 	tool(t, "iptables")
 	tool(t, "nft")
 	apartly(t, func() {
-		// iptables leaves its table there when the last rule goes; so it has to be there before.
-		sh(t, stateful+"\niptables -t raw -S; ip6tables -t raw -S; iptables -t raw -A OUTPUT -j ACCEPT; ip6tables -t raw -A OUTPUT -j ACCEPT")
+		// iptables makes both chains of its table and leaves them there; so they have to be there before.
+		sh(t, stateful)
+		for _, program := range []string{"iptables", "ip6tables"} {
+			sh(t, program+"-restore <<END\n*raw\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\nEND")
+		}
 		exemptsThePort(t, FixNotrackIPTables)
 	})
 }
@@ -115,11 +118,16 @@ table inet filter {
 }
 END`, `ct state .* # handle ([0-9]+)`, "inet filter input handle %s: ct state established,related accept"},
 		// iptables-restore makes all chains of its table; so they have to be there before.
-		"iptables": {`iptables -A FORWARD -j ACCEPT
-iptables -A OUTPUT -j ACCEPT
-iptables -A INPUT -p tcp --dport 22 -j ACCEPT
-iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
-iptables -A INPUT -p udp --dport 6881 -j ACCEPT`,
+		"iptables": {`iptables-restore <<END
+*filter
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+-A INPUT -p tcp --dport 22 -j ACCEPT
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A INPUT -p udp --dport 6881 -j ACCEPT
+COMMIT
+END`,
 			`conntrack.* # handle ([0-9]+)|ct state .* # handle ([0-9]+)`, "ip filter INPUT handle %s: conntrack"},
 	} {
 		t.Run(name, func(t *testing.T) {
