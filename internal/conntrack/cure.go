@@ -28,6 +28,7 @@ type Round struct {
 // CureReport says what Cure has seen before and after, and what it did.
 type CureReport struct {
 	Already       bool // our table was there
+	Needless      bool // nothing of the port was tracked, and so nothing was done
 	Before, After Round
 	RolledBack    bool
 	Reason        string // of the rollback

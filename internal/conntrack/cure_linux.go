@@ -17,7 +17,7 @@ import (
 
 // Cure exempts the port and proves that it helped: for the time of a window before and one after, counters in our own
 // table say how many datagrams of the port come to the packet filter and how many get through, and datagrams of our own
-// over loopback say whether a flow leaves an entry. If entries still appear, or the firewall lets less through than
+// over loopback say whether a flow leaves an entry. If nothing is tracked, nothing is done. If entries still appear, or the firewall lets less through than
 // before, everything is taken back, and the report says why. A port that is exempt by our table already is looked at once
 // and left as it is.
 //
@@ -31,13 +31,20 @@ func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport,
 		return r, probeOnce(port, &r.After)
 	}
 	defer func() {
-		if err != nil || r.RolledBack {
+		if err != nil || r.RolledBack || r.Needless {
 			_, undone := UnexemptPort(port)
 			err = errors.Join(err, undone)
 		}
 	}()
 	if r.Before, err = look(ctx, port, window, nil); err != nil {
 		return r, err
+	}
+	if r.Before.TrackedKnown && !r.Before.Tracked {
+		// Loopback alone may be exempt.
+		entries, err := ReadEntries(ctx, port)
+		if r.Needless = err == nil && entries.Total == 0; r.Needless || err != nil {
+			return r, err
+		}
 	}
 	if r.After, err = look(ctx, port, window, exemptChains(port)); err != nil {
 		return r, err

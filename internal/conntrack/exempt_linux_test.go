@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	ct "github.com/ti-mo/conntrack"
 
 	"supernode/internal/apart"
 )
@@ -120,6 +121,27 @@ func TestCureTakenBack(t *testing.T) {
 		require.True(t, r.RolledBack)
 		require.Contains(t, r.Reason, "udp dport 6881 accept")
 		require.Equal(t, before, sh(t, "nft list ruleset"))
+	})
+}
+
+func TestCureNeedless(t *testing.T) {
+	tool(t, "nft")
+	apartly(t, func() {
+		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
+		require.NoError(t, err)
+		require.True(t, r.Needless)
+		require.Empty(t, sh(t, "nft list ruleset"))
+
+		// Tracked, and only loopback is not.
+		sh(t, stateful+"\nnft -f - <<END\ntable inet lo { chain o { type filter hook output priority raw; oif lo notrack; }\n}\nEND")
+		conn, err := ct.Dial(nil)
+		require.NoError(t, err)
+		defer conn.Close()
+		seed(t, conn, "203.0.113.1:1000", "127.0.0.1:6881", 0, 29)
+		r, err = Cure(t.Context(), curePort, 10*time.Millisecond)
+		require.NoError(t, err)
+		require.False(t, r.Needless)
+		require.False(t, r.RolledBack, r.Reason)
 	})
 }
 

@@ -27,7 +27,7 @@ func Fixes(d Diagnosis) []Fix {
 	default:
 		return nil
 	}
-	fixes := []Fix{notrackFix(d.Port), notrackIPTablesFix(d.Port)}
+	fixes := []Fix{NotrackFix(d.Port), notrackIPTablesFix(d.Port)}
 	if f, ok := deleteRuleFix(d.Tracking.Rule); ok {
 		fixes = append(fixes, f)
 	}
@@ -51,7 +51,8 @@ func notrackPrice(accept string) string {
 		"Entries that exist stay until they time out; supernode doctor --flush deletes them."
 }
 
-func notrackFix(port uint16) Fix {
+// NotrackFix exempts the port with nft, by the very table that ExemptPort makes.
+func NotrackFix(port uint16) Fix {
 	table := ExemptTable(port)
 	return Fix{
 		ID: FixNotrack,
