@@ -142,10 +142,8 @@ func applyFix(ctx context.Context, o cureOptions, port uint16, facts conntrack.F
 		out.printf("%d entries of the port stay until they time out, %v at most; --flush deletes them now.\n",
 			entries.Total, max(facts.UDPTimeout, facts.UDPStreamTimeout))
 	}
-	out.printf("It ends with a reboot. To keep it, run the node with --conntrack notrack, or add these at boot:\n")
-	for _, line := range fix.Commands {
-		out.printf("  %s\n", line)
-	}
+	out.printf("It ends with a reboot. To keep it, run the node with --conntrack notrack, or let what loads the firewall at boot " +
+		"run the lines of --fix notrack --dry-run.\n")
 	out.printf("Undo: supernode doctor --port %d --undo\n", port)
 	return out.err
 }
@@ -205,19 +203,33 @@ func flushPort(ctx context.Context, o cureOptions, port uint16, stdin io.Reader,
 		return out.err
 	}
 	if !o.yes {
-		if !isTerminal(stdin) {
-			return errors.Join(out.err, usageError{errors.New("--flush: not deleted, since there is no terminal to ask on: add --yes")})
-		}
-		out.printf("Delete them? [y/N] ")
-		answer, _ := bufio.NewReader(stdin).ReadString('\n')
-		if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-			out.printf("Nothing was deleted.\n")
-			return out.err
+		yes, err := consent(stdin, out)
+		if err != nil || !yes {
+			return errors.Join(out.err, err)
 		}
 	}
 	deleted, err := conntrack.FlushPort(ctx, port)
 	out.printf("Deleted %d entries.\n", deleted)
 	return errors.Join(err, out.err)
+}
+
+// consent asks on the terminal. That there is nobody to ask is an error.
+func consent(stdin io.Reader, out *errWriter) (yes bool, err error) {
+	nobody := usageError{errors.New("--flush: nothing was deleted, since there is no terminal to ask on: add --yes")}
+	if !isTerminal(stdin) {
+		return false, nobody
+	}
+	out.printf("Delete them? [y/N] ")
+	answer, err := bufio.NewReader(stdin).ReadString('\n')
+	if err != nil && answer == "" {
+		return false, nobody
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	yes = answer == "y" || answer == "yes"
+	if !yes {
+		out.printf("Nothing was deleted.\n")
+	}
+	return yes, nil
 }
 
 // isTerminal says whether there is somebody to ask. /dev/null looks the same, but answers nothing.

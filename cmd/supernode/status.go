@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"supernode/dht"
-	"supernode/internal/conntrack"
 )
 
 const (
@@ -38,11 +37,6 @@ type status struct {
 	Conntrack *conntrackStatus `json:"conntrack,omitempty"`
 }
 
-type conntrackStatus struct {
-	Entries uint64 `json:"entries"`
-	Limit   uint64 `json:"limit"`
-}
-
 func (w *worker) status() status {
 	now := w.clock.now()
 	t, u := w.published.read(), w.transport.Stats()
@@ -70,9 +64,7 @@ func (w *worker) status() status {
 		s.External = append(s.External, addr.String())
 	}
 	s.ID = s.IDs[0]
-	if facts, err := conntrack.Read(); err == nil && facts.Present {
-		s.Conntrack = &conntrackStatus{facts.Count, facts.Limit}
-	}
+	s.Conntrack = w.guard.status()
 	return s
 }
 

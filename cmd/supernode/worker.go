@@ -27,6 +27,7 @@ type worker struct {
 	tally     tally
 	published published
 
+	guard  *guard                 // nil: none
 	keeper *keeper                // nil: none
 	homes  []dht.Home             // by socket; what the state is saved under
 	saves  atomic.Pointer[saving] // for the worker to take up
