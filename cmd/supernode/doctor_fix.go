@@ -216,7 +216,7 @@ func flushPort(ctx context.Context, o cureOptions, port uint16, stdin io.Reader,
 // consent asks on the terminal. That there is nobody to ask is an error.
 func consent(stdin io.Reader, out *errWriter) (yes bool, err error) {
 	nobody := usageError{errors.New("--flush: nothing was deleted, since there is no terminal to ask on: add --yes")}
-	if !isTerminal(stdin) {
+	if !hasTerminal(stdin) {
 		return false, nobody
 	}
 	out.printf("Delete them? [y/N] ")
@@ -232,8 +232,8 @@ func consent(stdin io.Reader, out *errWriter) (yes bool, err error) {
 	return yes, nil
 }
 
-// isTerminal says whether there is somebody to ask. /dev/null looks the same, but answers nothing.
-func isTerminal(r io.Reader) bool {
+// hasTerminal says whether there is somebody to ask. /dev/null looks the same, but answers nothing.
+func hasTerminal(r io.Reader) bool {
 	f, ok := r.(*os.File)
 	if !ok {
 		return false

@@ -23,7 +23,7 @@ func seed(t *testing.T, conn *ct.Conn, from, to string, status ct.Status, timeou
 // TestEntriesAndFlush: what is the port's is counted and deleted, what looks like it is neither.
 func TestEntriesAndFlush(t *testing.T) {
 	tool(t, "ip")
-	apartly(t, func() {
+	alone(t, func() {
 		// The host has an address and, by AnyIP, a network.
 		sh(t, "ip addr add 192.0.2.1/24 dev lo; ip -6 addr add 2001:db8::1/64 dev lo nodad; ip route add local 198.51.100.0/24 dev lo")
 		conn, err := ct.Dial(nil)
@@ -75,7 +75,7 @@ func TestEntriesAndFlush(t *testing.T) {
 
 // TestFlushMany takes more than one batch, and more than one read of the dump.
 func TestFlushMany(t *testing.T) {
-	apartly(t, func() {
+	alone(t, func() {
 		conn, err := ct.Dial(nil)
 		require.NoError(t, err)
 		defer conn.Close()

@@ -15,8 +15,8 @@ import (
 
 const curePort = 6881
 
-// apartly runs f in a network namespace of its own.
-func apartly(t *testing.T, f func()) {
+// alone runs f in a network namespace of its own.
+func alone(t *testing.T, f func()) {
 	t.Helper()
 	apart.NeedRoot(t)
 	done := make(chan error)
@@ -60,7 +60,7 @@ END`
 
 func TestExemptPort(t *testing.T) {
 	tool(t, "nft")
-	apartly(t, func() {
+	alone(t, func() {
 		sh(t, stateful)
 		before := sh(t, "nft list ruleset")
 		for range 2 { // the second replaces the first
@@ -88,7 +88,7 @@ func TestExemptPort(t *testing.T) {
 // track as well, lets the same through.
 func TestCureHolds(t *testing.T) {
 	tool(t, "nft")
-	apartly(t, func() {
+	alone(t, func() {
 		sh(t, strings.Replace(stateful, "ct state new udp", "udp", 1))
 		before := sh(t, "nft list ruleset")
 		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
@@ -113,7 +113,7 @@ func TestCureHolds(t *testing.T) {
 // TestCureTakenBack: the firewall accepts by state alone, so that the exempt datagrams of other hosts are lost.
 func TestCureTakenBack(t *testing.T) {
 	tool(t, "nft")
-	apartly(t, func() {
+	alone(t, func() {
 		sh(t, strings.Replace(stateful, "iif lo accept", "ct state untracked drop", 1))
 		before := sh(t, "nft list ruleset")
 		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
@@ -126,7 +126,7 @@ func TestCureTakenBack(t *testing.T) {
 
 func TestCureNeedless(t *testing.T) {
 	tool(t, "nft")
-	apartly(t, func() {
+	alone(t, func() {
 		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
 		require.NoError(t, err)
 		require.True(t, r.Needless)
@@ -146,7 +146,7 @@ func TestCureNeedless(t *testing.T) {
 }
 
 func TestCureStopped(t *testing.T) {
-	apartly(t, func() {
+	alone(t, func() {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := Cure(ctx, curePort, time.Hour)
@@ -159,7 +159,7 @@ func TestCureStopped(t *testing.T) {
 
 // TestHold: the table goes with its Hold, nobody else can have it meanwhile, and one that nobody holds is replaced.
 func TestHold(t *testing.T) {
-	apartly(t, func() {
+	alone(t, func() {
 		require.NoError(t, ExemptPort(curePort), "left behind by somebody")
 		h, err := HoldExempt(curePort)
 		require.NoError(t, err)

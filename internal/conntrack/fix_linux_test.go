@@ -62,7 +62,7 @@ func exemptsThePort(t *testing.T, id string) {
 // TestNotrackFix: the printed commands make the very table that ExemptPort makes, once or twice.
 func TestNotrackFix(t *testing.T) {
 	tool(t, "nft")
-	apartly(t, func() {
+	alone(t, func() {
 		sh(t, stateful)
 		exemptsThePort(t, FixNotrack)
 
@@ -79,7 +79,7 @@ func TestNotrackFix(t *testing.T) {
 func TestNotrackIPTablesFix(t *testing.T) {
 	tool(t, "iptables")
 	tool(t, "nft")
-	apartly(t, func() {
+	alone(t, func() {
 		// iptables makes both chains of its table and leaves them there; so they have to be there before.
 		sh(t, stateful)
 		for _, program := range []string{"iptables", "ip6tables"} {
@@ -92,7 +92,7 @@ func TestNotrackIPTablesFix(t *testing.T) {
 // TestExemptSparesForwarding: what this host only passes on is still tracked, as NAT needs it.
 func TestExemptSparesForwarding(t *testing.T) {
 	tool(t, "nft")
-	apartly(t, func() {
+	alone(t, func() {
 		sh(t, stateful)
 		require.NoError(t, ExemptPort(6881))
 		sh(t, "ip link add away type veth peer far; ip link set far up; ip addr add 192.0.2.1/24 dev away; ip link set away up; "+
@@ -131,7 +131,7 @@ END`,
 			`conntrack.* # handle ([0-9]+)|ct state .* # handle ([0-9]+)`, "ip filter INPUT handle %s: conntrack"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			apartly(t, func() {
+			alone(t, func() {
 				sh(t, c.rules)
 				m := regexp.MustCompile(c.find).FindStringSubmatch(sh(t, "nft -a list ruleset"))
 				require.NotNil(t, m, sh(t, "nft -a list ruleset"))
@@ -157,7 +157,7 @@ var noCounters = regexp.MustCompile(`counter packets \d+ bytes \d+`)
 
 func TestUDPTimeoutsFix(t *testing.T) {
 	tool(t, "sysctl")
-	apartly(t, func() {
+	alone(t, func() {
 		timeouts := func() [2]float64 {
 			facts, err := Read()
 			require.NoError(t, err)
@@ -177,7 +177,7 @@ func TestUDPTimeoutsFix(t *testing.T) {
 // values that are there, and the files; that the commands write the same keys is what remains.
 func TestRaiseLimitFix(t *testing.T) {
 	tool(t, "sysctl")
-	apartly(t, func() {
+	alone(t, func() {
 		facts, err := Read()
 		require.NoError(t, err)
 		d := diagnosed()
