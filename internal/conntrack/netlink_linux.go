@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 
 	ct "github.com/ti-mo/conntrack"
+	"golang.org/x/sys/unix"
 )
 
 // stats reads the counters over netlink, for kernels built without CONFIG_NF_CONNTRACK_PROCFS. It needs
@@ -50,6 +52,37 @@ func sumStats(perCPU []ct.Stats) Counters {
 }
 
 func (s *stats) close() error { return s.conn.Close() }
+
+// entryTaker looks for entries of single UDP flows and removes them.
+type entryTaker struct{ conn *ct.Conn }
+
+// openEntryTaker makes sure that asking is allowed; the error wraps unix.EPERM if it is not.
+func openEntryTaker() (*entryTaker, error) {
+	conn, err := ct.Dial(nil)
+	if err != nil {
+		return nil, fmt.Errorf("dial conntrack netlink: %w", err)
+	}
+	e := &entryTaker{conn}
+	nobody := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 0}), 1)
+	if _, err := e.take(nobody, nobody); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return e, nil
+}
+
+// take removes the flow's entry and reports whether there was one.
+func (e *entryTaker) take(from, to netip.AddrPort) (bool, error) {
+	err := e.conn.Delete(ct.NewFlow(unix.IPPROTO_UDP, 0, from.Addr(), to.Addr(), from.Port(), to.Port(), 0, 0))
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the entry of %v to %v: %w", from, to, err)
+	}
+	return true, nil
+}
+
+func (e *entryTaker) close() error { return e.conn.Close() }
 
 // Flush removes every entry of the calling thread's network namespace. It needs CAP_NET_ADMIN there. Where the kernel
 // has no connection tracking there is nothing to flush, and asking would load it, so Flush does nothing.

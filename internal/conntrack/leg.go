@@ -1,0 +1,124 @@
+package conntrack
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// way is one path of a datagram through the hooks. See Probe.
+type way string
+
+const (
+	wayIn        way = "in"
+	wayOut       way = "out"
+	wayInControl way = "in to another port"
+	wayControl   way = "between two other ports"
+)
+
+// leg is what became of one datagram of a probe.
+type leg struct {
+	ipv6    bool
+	way     way
+	arrived bool   // to the end, or as far as can be seen
+	entry   bool   // the kernel had an entry for it
+	refused bool   // the send failed with EPERM: some hook dropped it
+	dropped bool   // the kernel's count of packets dropped for a full table rose meanwhile
+	err     error  // why the way could not be tried
+}
+
+// tracked says that the datagram was tracked, or was lost in the attempt: only a tracked packet meets a full table.
+func (l leg) tracked() bool { return l.entry || !l.arrived && l.dropped }
+
+// free says that the datagram went through and left no entry.
+func (l leg) free() bool { return l.arrived && !l.entry }
+
+// result says in a few words what became of the datagram.
+func (l leg) result() string {
+	switch {
+	case l.entry:
+		return "left an entry"
+	case l.tracked():
+		return "dropped, the table is full"
+	case l.arrived:
+		return "no entry"
+	case l.err != nil:
+		return "not tried: " + l.err.Error()
+	case l.refused:
+		return "refused (EPERM) by a rule, not by a full table"
+	}
+	return "lost, to a rule or to rp_filter"
+}
+
+// summary lists the legs by what became of them: "left an entry: IPv4 in, IPv4 out; no entry: IPv6 in".
+func summary(legs []leg) string {
+	var results []string
+	by := map[string][]string{}
+	for _, l := range legs {
+		r, name := l.result(), "IPv4 "+string(l.way)
+		if l.ipv6 {
+			name = "IPv6 " + string(l.way)
+		}
+		if by[r] == nil {
+			results = append(results, r)
+		}
+		by[r] = append(by[r], name)
+	}
+	for i, r := range results {
+		results[i] = r + ": " + strings.Join(by[r], ", ")
+	}
+	return strings.Join(results, "; ")
+}
+
+// conclude says what the legs prove together. It is pure.
+func conclude(port uint16, legs []leg) Activity {
+	ofPort := func(l leg) bool { return l.way == wayIn || l.way == wayOut }
+	ours := slices.DeleteFunc(slices.Clone(legs), func(l leg) bool { return !ofPort(l) })
+	a := Activity{Active: CannotSay}
+	switch {
+	case slices.ContainsFunc(legs, leg.tracked):
+		a.Active = Yes
+	case slices.ContainsFunc(legs, func(l leg) bool { return l.free() && !ofPort(l) }):
+		a.Active = No
+	}
+	tracked := slices.ContainsFunc(legs, func(l leg) bool { return ofPort(l) && l.tracked() })
+	free := func(w way) bool { return slices.ContainsFunc(legs, func(l leg) bool { return l.way == w && l.free() }) }
+	a.Exempt = a.Active == Yes && !tracked && free(wayIn) && free(wayOut)
+	var head string
+	switch {
+	case a.Active == No:
+		head = "datagrams over loopback leave no entries"
+	case a.Active == CannotSay:
+		head = "no datagram of the probe came through"
+	case tracked:
+		head = fmt.Sprintf("datagrams of port %d are tracked", port)
+	case a.Exempt:
+		head = fmt.Sprintf("others are tracked, datagrams of port %d are not", port)
+	default:
+		head = fmt.Sprintf("tracking is active, but not every way of port %d could be tried", port)
+	}
+	if a.Active == CannotSay {
+		ours = legs
+	}
+	a.Evidence = head + " (" + summary(ours) + ")"
+	return a
+}
+
+// concludeByCount says what the steps of the count prove: each with countFlows new flows, and each rest without. It is
+// pure.
+func concludeByCount(steps, rests []int64, refused int, dropped uint64) Activity {
+	const limits = "; whether a rule exempts the port is for someone with CAP_NET_ADMIN and CAP_NET_RAW to ask"
+	still := func(v int64) bool { return v == 0 }
+	not := func(f func(int64) bool) func(int64) bool { return func(v int64) bool { return !f(v) } }
+	all := func(v []int64, f func(int64) bool) bool { return !slices.ContainsFunc(v, not(f)) }
+	switch {
+	case refused > 0 && dropped >= uint64(refused):
+		return Activity{Active: Yes, Evidence: fmt.Sprintf("%d datagrams over loopback were refused (EPERM) while the count of packets dropped for a full table rose%s", refused, limits)}
+	case all(steps, func(v int64) bool { return v >= countFlows }) && all(rests, func(v int64) bool { return v < countFlows }):
+		return Activity{Active: Yes, Evidence: fmt.Sprintf("the count of entries rose by %v with %d new flows each time%s", steps, countFlows, limits)}
+	case refused == 0 && all(steps, still) && all(rests, still):
+		return Activity{Active: No, Evidence: fmt.Sprintf("the count of entries did not rise with %d new flows, %d times", countFlows, len(steps))}
+	}
+	return Activity{Active: CannotSay, Evidence: fmt.Sprintf(
+		"the count of entries never rests (steps of %v with %d new flows, of %v without), and looking at entries needs CAP_NET_ADMIN", steps, countFlows, rests)}
+}

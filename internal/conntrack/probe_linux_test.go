@@ -1,0 +1,108 @@
+package conntrack
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
+
+	"supernode/internal/apart"
+)
+
+// apartly runs f on a thread in a network namespace of its own, in which a wire's datagrams can come in: loopback has
+// 198.18.0.1.
+func apartly(t *testing.T, f func()) {
+	t.Helper()
+	apart.NeedRoot(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := apart.Enter(); err != nil {
+			t.Error(err)
+			return
+		}
+		lo, err := netlink.LinkByName("lo")
+		if err == nil {
+			var addr *netlink.Addr
+			if addr, err = netlink.ParseAddr("198.18.0.1/32"); err == nil {
+				err = netlink.AddrAdd(lo, addr)
+			}
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		f()
+	}()
+	<-done
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+// run runs a command in the calling thread's namespace.
+func run(t *testing.T, stdin string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func nft(t *testing.T, rules string) { t.Helper(); run(t, rules, "nft", "-f", "-") }
+
+const (
+	statefulRules = `table inet filter { chain input { type filter hook input priority 0; ct state invalid drop; }; }` + "\n"
+	exemptIn      = `table inet raw { chain in { type filter hook prerouting priority raw; udp dport 6881 notrack; }; }` + "\n"
+	exemptOut     = `table inet raw { chain out { type filter hook output priority raw; udp sport 6881 notrack; }; }` + "\n"
+)
+
+func TestProbeOfRealRules(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		set    func(t *testing.T)
+		active string
+		exempt bool
+		want   string
+	}{
+		{"no rules", func(*testing.T) {}, No, false, "leave no entries"},
+		{"notrack alone wakes nothing", func(t *testing.T) { nft(t, exemptIn+exemptOut) }, No, false, "leave no entries"},
+		{"ct rule", func(t *testing.T) { nft(t, statefulRules) }, Yes, false, "port 6881 are tracked"},
+		{"NAT", func(t *testing.T) {
+			nft(t, `table ip nat { chain post { type nat hook postrouting priority srcnat; oifname "eth9" masquerade; }; }`)
+		}, Yes, false, "no entry: IPv6 in, IPv6 out"},
+		{"iptables", func(t *testing.T) {
+			run(t, "", "iptables-nft", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP")
+		}, Yes, false, "left an entry: IPv4 in, IPv4 out;"},
+		{"exempt", func(t *testing.T) { nft(t, statefulRules+exemptIn+exemptOut) }, Yes, true, "port 6881 are not"},
+		{"exempt on the way in only", func(t *testing.T) { nft(t, statefulRules+exemptIn) }, Yes, false, "left an entry: IPv4 out, IPv6 out"},
+		{"exempt on the way out only", func(t *testing.T) { nft(t, statefulRules+exemptOut) }, Yes, false, "left an entry: IPv4 in, IPv6 in"},
+		{"another port exempt", func(t *testing.T) {
+			nft(t, statefulRules+strings.ReplaceAll(exemptIn+exemptOut, "6881", "6882"))
+		}, Yes, false, "left an entry: IPv4 in, IPv4 out, IPv6 in, IPv6 out"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			apartly(t, func() {
+				c.set(t)
+				a, err := Probe(6881)
+				if err != nil {
+					t.Error(err)
+				}
+				t.Log(a.Evidence)
+				if a.Active != c.active || a.Exempt != c.exempt || !strings.Contains(a.Evidence, c.want) {
+					t.Errorf("%+v: want %s, exempt %v, %q", a, c.active, c.exempt, c.want)
+				}
+				after, err := Read()
+				if err != nil || after.Count != 0 {
+					t.Errorf("entries left: %d, %v", after.Count, err)
+				}
+			})
+			require.False(t, t.Failed())
+		})
+	}
+}
