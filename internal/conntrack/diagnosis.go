@@ -36,10 +36,11 @@ const (
 
 // Activity is what was found out about whether packets are tracked.
 type Activity struct {
-	Active   string `json:"active"`         // Yes, No or CannotSay: of this namespace
-	Exempt   bool   `json:"exempt"`         // although Active, a flow through the port leaves no entry
-	Evidence string `json:"evidence"`       // how that is known, one sentence
-	Rule     string `json:"rule,omitempty"` // the rule that asks for tracking: "inet filter input handle 4: ct state"
+	Active   string `json:"active"`          // Yes, No or CannotSay: of this namespace
+	Exempt   bool   `json:"exempt"`          // although Active, a flow through the port leaves no entry
+	Evidence string `json:"evidence"`        // how that is known, one sentence
+	Rule     string `json:"rule,omitempty"`  // the rule that asks for tracking: "inet filter input handle 4: ct state"
+	Rules    []Rule `json:"rules,omitempty"` // all such rules that were found, Rule the first
 }
 
 // Diagnosis is the result of Judge, and as JSON the contract of `supernode doctor --json`. Numbers that could not be

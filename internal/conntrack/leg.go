@@ -20,11 +20,11 @@ const (
 type leg struct {
 	ipv6    bool
 	way     way
-	arrived bool   // to the end, or as far as can be seen
-	entry   bool   // the kernel had an entry for it
-	refused bool   // the send failed with EPERM: some hook dropped it
-	dropped bool   // the kernel's count of packets dropped for a full table rose meanwhile
-	err     error  // why the way could not be tried
+	arrived bool  // to the end, or as far as can be seen
+	entry   bool  // the kernel had an entry for it
+	refused bool  // the send failed with EPERM: some hook dropped it
+	dropped bool  // the kernel's count of packets dropped for a full table rose meanwhile
+	err     error // why the way could not be tried
 }
 
 // tracked says that the datagram was tracked, or was lost in the attempt: only a tracked packet meets a full table.

@@ -1,0 +1,163 @@
+package conntrack
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"golang.org/x/sys/unix"
+)
+
+// maxRules bounds how many of the rules found are kept, so that a firewall of a hundred thousand rules does not become
+// a diagnosis of as many.
+const maxRules = 64
+
+// Rules looks through the nftables rules of the calling thread's network namespace, those of iptables-nft included,
+// for what asks for tracking and for what exempts packets from it, in the order of the ruleset. It needs CAP_NET_ADMIN.
+// A rule that asks for tracking has registered the hooks of its family
+// when it was added, whether or not it ever matches (nf_ct_netns_get, as called from net/netfilter/nft_ct.c,
+// nft_nat.c, xt_conntrack.c and others).
+//
+// It does not see legacy iptables, IPVS, Open vSwitch and tc, which ask as well.
+func Rules() ([]Rule, error) {
+	c, err := nftables.New()
+	if err != nil {
+		return nil, fmt.Errorf("dial nftables netlink: %w", err)
+	}
+	chains, err := c.ListChains()
+	if err != nil {
+		return nil, fmt.Errorf("list nftables chains (needs CAP_NET_ADMIN): %w", err)
+	}
+	var found []Rule
+	for _, chain := range chains {
+		family := familyName(chain.Table.Family)
+		if family == "" {
+			continue
+		}
+		rules, err := c.GetRules(chain.Table, chain)
+		if errors.Is(err, unix.ENOENT) {
+			continue // gone since
+		}
+		if err != nil {
+			return found, fmt.Errorf("list nftables rules of %s %s %s: %w", family, chain.Table.Name, chain.Name, err)
+		}
+		for _, r := range rules {
+			rule := Rule{Family: family, Table: chain.Table.Name, Chain: chain.Name, Handle: r.Handle}
+			rule.Effect, rule.What = effect(r.Exprs)
+			if rule.Effect == "" {
+				continue
+			}
+			rule.Interface = slices.ContainsFunc(r.Exprs, namesInterface)
+			if found = append(found, rule); len(found) == maxRules {
+				return found, nil
+			}
+		}
+	}
+	return found, nil
+}
+
+// familyName names those families whose rules can track or exempt what a UDP socket receives.
+func familyName(f nftables.TableFamily) string {
+	switch f {
+	case nftables.TableFamilyINet:
+		return "inet"
+	case nftables.TableFamilyIPv4:
+		return "ip"
+	case nftables.TableFamilyIPv6:
+		return "ip6"
+	}
+	return ""
+}
+
+// effect says what a rule does to tracking, and by what. A rule that does both, exempts: nft has no such rule.
+func effect(exprs []expr.Any) (effect, what string) {
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Notrack:
+			return Exempts, "notrack"
+		case *expr.Target:
+			if e.Name == "NOTRACK" || e.Name == "CT" && isNotrack(e.Info) {
+				return Exempts, "-j CT --notrack"
+			}
+		}
+		if what == "" {
+			what = asks(e)
+		}
+	}
+	if what != "" {
+		effect = AsksForTracking
+	}
+	return effect, what
+}
+
+// isNotrack looks for XT_CT_NOTRACK in struct xt_ct_target_info (include/uapi/linux/netfilter/xt_CT.h), whose
+// first member are the flags.
+func isNotrack(info xt.InfoAny) bool {
+	b, ok := info.(*xt.Unknown)
+	return ok && len(*b) >= 2 && binary.NativeEndian.Uint16(*b)&1 != 0
+}
+
+// ctKeys are the words of nft for what a ct expression loads, where a reader would miss them.
+var ctKeys = map[expr.CtKey]string{
+	expr.CtKeySTATE: "state", expr.CtKeyDIRECTION: "direction", expr.CtKeySTATUS: "status", expr.CtKeyMARK: "mark",
+	expr.CtKeyEXPIRATION: "expiration", expr.CtKeyHELPER: "helper", expr.CtKeyLABELS: "label", expr.CtKeyZONE: "zone",
+	expr.CtKeyBYTES: "bytes", expr.CtKeyPKTS: "packets",
+}
+
+// xtAsking are matches and targets of iptables that call nf_ct_netns_get (net/netfilter/xt_*.c).
+var xtAsking = []string{
+	"conntrack", "state", "connbytes", "connlabel", "connlimit", "connmark", "helper", "cluster", "nat",
+	"SNAT", "DNAT", "MASQUERADE", "REDIRECT", "NETMAP", "CT", "CONNMARK", "CONNSECMARK", "SYNPROXY", "FLOWOFFLOAD",
+}
+
+// asks names what in an expression asks for tracking, "" for nothing.
+func asks(e expr.Any) string {
+	switch e := e.(type) {
+	case *expr.Ct:
+		if key := ctKeys[e.Key]; key != "" {
+			return "ct " + key
+		}
+		return "ct"
+	case *expr.NAT:
+		if e.Type == expr.NATTypeDestNAT {
+			return "dnat"
+		}
+		return "snat"
+	case *expr.Masq:
+		return "masquerade"
+	case *expr.Redir:
+		return "redirect"
+	case *expr.Connlimit:
+		return "ct count"
+	case *expr.FlowOffload:
+		return "flow add"
+	case *expr.SynProxy:
+		return "synproxy"
+	case *expr.Match:
+		if slices.Contains(xtAsking, e.Name) {
+			return "-m " + e.Name
+		}
+	case *expr.Target:
+		if slices.Contains(xtAsking, e.Name) {
+			return "-j " + e.Name
+		}
+	}
+	return ""
+}
+
+// namesInterface says whether an expression loads the interface of a packet.
+func namesInterface(e expr.Any) bool {
+	m, ok := e.(*expr.Meta)
+	if !ok {
+		return false
+	}
+	switch m.Key {
+	case expr.MetaKeyIIF, expr.MetaKeyOIF, expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME:
+		return !m.SourceRegister
+	}
+	return false
+}
