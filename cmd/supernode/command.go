@@ -40,7 +40,7 @@ shows how it fares on http://127.0.0.1:6880/.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 
 	runCommand := newRunCommand(stderr)
-	root.AddCommand(runCommand, &cobra.Command{
+	root.AddCommand(runCommand, newDoctorCommand(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		RunE: func(cmd *cobra.Command, _ []string) error {

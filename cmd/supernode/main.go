@@ -5,7 +5,8 @@
 // sends the answers as one batch, and asks the node what it wants to send of its own accord. Everything else
 // in this command is around that loop: flags, bootstrap names, HTTP, logs.
 //
-// Exit status: 0 after SIGTERM or SIGINT, 2 for a flag or an address that has to be mended, 1 for all else.
+// Exit status: 0 after SIGTERM or SIGINT, 2 for a flag or an address that has to be mended, 1 for all else. That of
+// "doctor" is its verdict.
 package main
 
 import (
@@ -53,6 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
+	}
+	if status := statusError(0); errors.As(err, &status) {
+		return int(status)
 	}
 	fmt.Fprintln(stderr, "supernode:", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors have a line each
 	if errors.As(err, new(usageError)) {

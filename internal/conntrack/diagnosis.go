@@ -1,5 +1,10 @@
 package conntrack
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Verdict says in one word whether connection tracking hurts a port.
 type Verdict string
 
@@ -27,6 +32,12 @@ func (v Verdict) ExitStatus() int {
 	return 3
 }
 
+// Worse compares verdicts by how much they ask to be looked at: 1 if a does so more than b.
+func Worse(a, b Verdict) int {
+	order := []Verdict{Inactive, Exempt, Tracked, Unknown, NearLimit, Dropping}
+	return cmp.Compare(slices.Index(order, a), slices.Index(order, b))
+}
+
 // Answers to "is tracking active?", in Activity.Active.
 const (
 	Yes       = "yes"
@@ -41,6 +52,8 @@ type Activity struct {
 	Evidence string `json:"evidence"`        // how that is known, one sentence
 	Rule     string `json:"rule,omitempty"`  // the rule that asks for tracking: "inet filter input handle 4: ct state"
 	Rules    []Rule `json:"rules,omitempty"` // all such rules that were found, Rule the first
+
+	inLost bool // the way in is not proved, since the table is full; a rule may still speak for it
 }
 
 // Diagnosis is the result of Judge, and as JSON the contract of `supernode doctor --json`. Numbers that could not be

@@ -41,7 +41,7 @@ func (f family) outside() (local netip.Addr, from netip.AddrPort, err error) {
 			return ip, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + rand.UintN(254))}), port), nil
 		}
 	}
-	return local, from, errors.New("this namespace has no IPv4 address but loopback's, so that nothing comes in")
+	return local, from, errNoOutside
 }
 
 // endpoint is a UDP socket of the calling thread's namespace. It is no net.UDPConn, since that makes its sockets on

@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ const (
 	wayInControl way = "in to another port"
 	wayControl   way = "between two other ports"
 )
+
+// errNoOutside says that there is no way in, since nothing outside could have sent to where nothing is.
+var errNoOutside = errors.New("this namespace has no IPv4 address but loopback's, so that nothing comes in")
 
 // leg is what became of one datagram of a probe.
 type leg struct {
@@ -70,26 +74,35 @@ func summary(legs []leg) string {
 	return strings.Join(results, "; ")
 }
 
-// conclude says what the legs prove together. It is pure.
+// conclude says what the legs prove together: the port is exempt if, in each family that is tracked at all, neither of
+// its ways left an entry. It is pure.
 func conclude(port uint16, legs []leg) Activity {
-	ofPort := func(l leg) bool { return l.way == wayIn || l.way == wayOut }
-	ours := slices.DeleteFunc(slices.Clone(legs), func(l leg) bool { return !ofPort(l) })
 	a := Activity{Active: CannotSay}
-	switch {
-	case slices.ContainsFunc(legs, leg.tracked):
-		a.Active = Yes
-	case slices.ContainsFunc(legs, func(l leg) bool { return l.free() && !ofPort(l) }):
-		a.Active = No
+	var ours []leg
+	tracked, exempt := false, true
+	for is6 := range 2 {
+		f := gather(legs, is6 == 1)
+		ours = append(ours, f.ours...)
+		switch {
+		case f.active:
+			a.Active = Yes
+		case f.passive && a.Active != Yes:
+			a.Active = No
+		}
+		tracked = tracked || f.tracked
+		if f.active {
+			exempt = exempt && f.in && f.out
+			a.inLost = a.inLost || f.out && f.inLost
+		}
 	}
-	tracked := slices.ContainsFunc(legs, func(l leg) bool { return ofPort(l) && l.tracked() })
-	free := func(w way) bool { return slices.ContainsFunc(legs, func(l leg) bool { return l.way == w && l.free() }) }
-	a.Exempt = a.Active == Yes && !tracked && free(wayIn) && free(wayOut)
+	a.Exempt = a.Active == Yes && exempt
+	a.inLost = a.inLost && !tracked
 	var head string
 	switch {
 	case a.Active == No:
 		head = "datagrams over loopback leave no entries"
 	case a.Active == CannotSay:
-		head = "no datagram of the probe came through"
+		head, ours = "no datagram of the probe came through", legs
 	case tracked:
 		head = fmt.Sprintf("datagrams of port %d are tracked", port)
 	case a.Exempt:
@@ -97,12 +110,50 @@ func conclude(port uint16, legs []leg) Activity {
 	default:
 		head = fmt.Sprintf("tracking is active, but not every way of port %d could be tried", port)
 	}
-	if a.Active == CannotSay {
-		ours = legs
-	}
 	a.Evidence = head + " (" + summary(ours) + ")"
 	return a
 }
+
+// findings are what the legs of one family say.
+type findings struct {
+	ours    []leg // those of the port
+	active  bool  // something was tracked
+	passive bool  // something between other ports was not
+	tracked bool  // something of the port was tracked
+	in, out bool  // the port's way is free
+	inLost  bool  // the way in cannot be seen, because the full table swallows the control
+}
+
+func gather(legs []leg, is6 bool) (f findings) {
+	for _, l := range legs {
+		if l.ipv6 != is6 {
+			continue
+		}
+		f.active = f.active || l.tracked()
+		switch l.way {
+		case wayIn:
+			f.ours = append(f.ours, l)
+			f.tracked = f.tracked || l.tracked()
+			f.in = l.free() || errors.Is(l.err, errNoOutside)
+		case wayOut:
+			f.ours = append(f.ours, l)
+			f.tracked = f.tracked || l.tracked()
+			f.out = l.free()
+		case wayInControl:
+			f.passive = f.passive || l.free()
+			f.inLost = !l.arrived && l.dropped
+		case wayControl:
+			f.passive = f.passive || l.free()
+		}
+	}
+	return f
+}
+
+// Flows and rounds of a probe by count. So few entries, for half a minute, nobody misses.
+const (
+	countFlows  = 8
+	countRounds = 5
+)
 
 // concludeByCount says what the steps of the count prove: each with countFlows new flows, and each rest without. It is
 // pure.

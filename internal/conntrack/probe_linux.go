@@ -151,12 +151,6 @@ func (p *prober) try(l *leg, at *endpoint, send func() (from netip.AddrPort, err
 	}
 }
 
-// Flows and rounds of a probe by count. So few entries, for half a minute, nobody misses.
-const (
-	countFlows  = 8
-	countRounds = 5
-)
-
 // probeByCount is the probe for those who may not look at entries: flows between sockets of ours must step the count
 // by as many, each time, and the count must not step so when nothing is sent. In a namespace whose count never rests
 // that proves nothing, and so it says.

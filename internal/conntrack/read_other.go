@@ -2,7 +2,11 @@
 
 package conntrack
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 // Reader reads nothing: connection tracking is Linux's.
 type Reader struct{}
@@ -21,3 +25,23 @@ func Read() (Facts, error) { return Facts{}, nil }
 
 // Flush returns errors.ErrUnsupported.
 func Flush() error { return errors.ErrUnsupported }
+
+// Observer observes nothing.
+type Observer struct{}
+
+// NewObserver returns errors.ErrUnsupported.
+func NewObserver(uint16) (*Observer, error) { return nil, errors.ErrUnsupported }
+
+// Observe returns errors.ErrUnsupported.
+func (*Observer) Observe(context.Context, time.Duration) (Observation, error) {
+	return Observation{}, errors.ErrUnsupported
+}
+
+// Close does nothing.
+func (*Observer) Close() error { return nil }
+
+// Probe returns errors.ErrUnsupported.
+func Probe(uint16) (Activity, error) { return Activity{Active: CannotSay}, errors.ErrUnsupported }
+
+// Rules returns errors.ErrUnsupported.
+func Rules(uint16) ([]Rule, error) { return nil, errors.ErrUnsupported }

@@ -18,6 +18,8 @@ type Rule struct {
 	Effect    string `json:"effect"`    // AsksForTracking or Exempts
 	What      string `json:"what"`      // the part that does: "ct state", "masquerade", "-m conntrack"
 	Interface bool   `json:"interface"` // it looks at the interface, so that what crosses lo does not prove it
+
+	wayIn bool // in a chain of prerouting, and for the UDP port that Rules was asked for
 }
 
 func (r Rule) String() string {
@@ -35,6 +37,9 @@ func weigh(a Activity, rules []Rule) (_ Activity, unchecked []string) {
 			asking = append(asking, r)
 		case r.Interface:
 			byInterface = append(byInterface, r)
+		case r.wayIn && a.inLost:
+			a.Exempt = true
+			a.Evidence += fmt.Sprintf("; the table is full, so that for the way in stands the rule %q", r)
 		}
 	}
 	a.Rules = asking

@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,8 +23,10 @@ const maxRules = 64
 // when it was added, whether or not it ever matches (nf_ct_netns_get, as called from net/netfilter/nft_ct.c,
 // nft_nat.c, xt_conntrack.c and others).
 //
+// The port is that of which the diagnosis is.
+//
 // It does not see legacy iptables, IPVS, Open vSwitch and tc, which ask as well.
-func Rules() ([]Rule, error) {
+func Rules(port uint16) ([]Rule, error) {
 	c, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("dial nftables netlink: %w", err)
@@ -51,6 +54,7 @@ func Rules() ([]Rule, error) {
 			if rule.Effect == "" {
 				continue
 			}
+			rule.wayIn = rule.Effect == Exempts && atPrerouting(chain) && toPort(r.Exprs, port)
 			rule.Interface = slices.ContainsFunc(r.Exprs, namesInterface)
 			if found = append(found, rule); len(found) == maxRules {
 				return found, nil
@@ -158,6 +162,33 @@ func namesInterface(e expr.Any) bool {
 	switch m.Key {
 	case expr.MetaKeyIIF, expr.MetaKeyOIF, expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME:
 		return !m.SourceRegister
+	}
+	return false
+}
+
+func atPrerouting(c *nftables.Chain) bool {
+	return c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookPrerouting
+}
+
+// toPort says whether a rule compares the destination port with that one.
+func toPort(exprs []expr.Any, port uint16) bool {
+	const destinationPort = 2 // its offset in UDP's header (RFC 768)
+	loaded := uint32(0)
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Payload:
+			if e.Base == expr.PayloadBaseTransportHeader && e.Offset == destinationPort && e.Len == 2 {
+				loaded = e.DestRegister
+			}
+		case *expr.Cmp:
+			if loaded != 0 && e.Register == loaded && e.Op == expr.CmpOpEq && bytes.Equal(e.Data, binary.BigEndian.AppendUint16(nil, port)) {
+				return true
+			}
+		case *expr.Match:
+			if udp, ok := e.Info.(*xt.Udp); ok && udp.InvFlags == 0 && udp.DstPorts[0] <= port && port <= udp.DstPorts[1] {
+				return true
+			}
+		}
 	}
 	return false
 }

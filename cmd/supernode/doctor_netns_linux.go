@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"supernode/internal/conntrack"
+)
+
+// everywhere diagnoses the port in each network namespace at once. The exit status is that of the worst verdict.
+func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) error {
+	list, hidden, err := conntrack.Namespaces("/")
+	if err != nil {
+		return err
+	}
+	all, errs := conntrack.ForEach(list, func(n conntrack.Namespace) (conntrack.Diagnosis, error) {
+		return o.diagnose(ctx)
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	worst := conntrack.Inactive
+	for i, n := range list {
+		if errs[i] != nil {
+			all[i] = conntrack.Judge(conntrack.Observation{Port: uint16(o.port)})
+			all[i].Verdict, all[i].Evidence = conntrack.Unknown, []string{errs[i].Error()}
+			all[i].Unchecked = append(all[i].Unchecked, "namespace: "+errs[i].Error())
+		}
+		all[i].Netns = n.Name
+		if conntrack.Worse(all[i].Verdict, worst) > 0 {
+			worst = all[i].Verdict
+		}
+	}
+	if o.json {
+		err = printJSON(stdout, all)
+	} else {
+		err = printTable(stdout, all, hidden)
+	}
+	return errors.Join(err, verdictStatus(worst))
+}
+
+// printTable writes one line a namespace.
+func printTable(w io.Writer, all []conntrack.Diagnosis, hidden int) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAMESPACE\tPORT\tVERDICT\tENTRIES\tLIMIT\tLOST\tWHY")
+	for _, d := range all {
+		bound := "unbound"
+		if d.Socket.Bound {
+			bound = "bound"
+		}
+		fmt.Fprintf(t, "%s\t%d %s\t%s\t%d\t%d\t%d\t%s\n", d.Netns, d.Port, bound, d.Verdict, d.Table.Count, d.Table.Limit,
+			d.Window.Drop+d.Window.ChainTooLong+d.Window.InsertFailed, d.Evidence[0])
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if hidden > 0 {
+		_, err := fmt.Fprintf(w, "\nnot checked: the namespaces of %d processes that we may not look at\n", hidden)
+		return err
+	}
+	return nil
+}
