@@ -40,6 +40,7 @@ func capacity(o Observation) (c Capacity) {
 	if seconds > 0 {
 		growth = (float64(f.Count) - float64(o.First.Count)) / seconds
 	}
+	counted := f.Counters.Sub(o.First.Counters)
 	life, stream := f.UDPTimeout.Seconds(), f.UDPStreamTimeout.Seconds()
 	switch {
 	case o.NewFlows.Over > 0:
@@ -47,10 +48,14 @@ func capacity(o Observation) (c Capacity) {
 		over := o.NewFlows.Over.Seconds()
 		c.NewFlows, c.NewFlowsLow, c.NewFlowsHigh = float64(o.NewFlows.Count)/over, low/over, high/over
 	case life > 0 && seconds > 0:
-		evicted := float64(f.Counters.Sub(o.First.Counters)[EarlyDrop]) / seconds
+		evicted := float64(counted[EarlyDrop]) / seconds
 		c.NewFlowsLow = max(0, growth)
 		c.NewFlowsHigh = max(c.NewFlowsLow, float64(f.Count)/life+evicted)
 		c.NewFlows = (c.NewFlowsLow + c.NewFlowsHigh) / 2
+	}
+	if seconds > 0 {
+		refused := float64(counted[Drop]) / seconds // each wanted to be a new flow
+		c.NewFlows, c.NewFlowsLow, c.NewFlowsHigh = c.NewFlows+refused, c.NewFlowsLow+refused, c.NewFlowsHigh+refused
 	}
 	if f.Limit == 0 {
 		return c // unknown, or without a limit

@@ -18,7 +18,10 @@ const (
 )
 
 // errNoOutside says that there is no way in, since nothing outside could have sent to where nothing is.
-var errNoOutside = errors.New("this namespace has no IPv4 address but loopback's, so that nothing comes in")
+var errNoOutside = errors.New("as this namespace has no IPv4 address but loopback's")
+
+// errHidden says that the way in may be free or not: nothing that would show it gets through.
+var errHidden = errors.New("as a full table hides it")
 
 // leg is what became of one datagram of a probe.
 type leg struct {
@@ -47,7 +50,7 @@ func (l leg) result() string {
 	case l.arrived:
 		return "no entry"
 	case l.err != nil:
-		return "not tried: " + l.err.Error()
+		return "not known, " + l.err.Error()
 	case l.refused:
 		return "refused (EPERM) by a rule, not by a full table"
 	}

@@ -114,6 +114,9 @@ func (p *prober) in(f family) []leg {
 	if in.err == nil {
 		in.entry, in.err = p.entries.await(from, to)
 		in.arrived = in.entry || control.arrived // nobody tells, but it went before the control, on the same way
+		if !in.arrived && control.dropped && in.err == nil {
+			in.err = errHidden
+		}
 	}
 	return []leg{in, control}
 }

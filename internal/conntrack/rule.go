@@ -39,7 +39,7 @@ func weigh(a Activity, rules []Rule) (_ Activity, unchecked []string) {
 			byInterface = append(byInterface, r)
 		case r.wayIn && a.inLost:
 			a.Exempt = true
-			a.Evidence += fmt.Sprintf("; the table is full, so that for the way in stands the rule %q", r)
+			a.Evidence = fmt.Sprintf("others are tracked, datagrams of the port are not (no entry on the way out; for the way in, which a full table hides, stands the rule %q)", r)
 		}
 	}
 	a.Rules = asking
