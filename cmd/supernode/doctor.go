@@ -23,6 +23,7 @@ type doctorOptions struct {
 	watch    bool
 	allNetns bool
 	interval time.Duration
+	cure     cureOptions
 }
 
 // statusError ends the process with that status and no word, since all was said.
@@ -39,16 +40,21 @@ func newDoctorCommand() *cobra.Command {
 it, what asked for that, and whether the table of connections is about to lose packets.
 
 To prove it, it sends the port one datagram of a single zero byte for each address family and
-asks the kernel for their entries. It changes nothing. As an ordinary user it sees less, and
-lists what it could not check.
+asks the kernel for their entries. It changes nothing unless --fix, --undo or --flush ask it to.
+As an ordinary user it sees less, and lists what it could not check.
 
-Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now, 3 could not tell.`,
+Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now, 3 could not tell.
+With --entries, --flush, --fix or --undo: 0 done or nothing to do, 1 it failed, 2 it cannot be asked so.`,
 		Example: `  supernode doctor                    # the port that supernode listens on by default
   supernode doctor --port 53 --json
-  supernode doctor --watch --interval 1s`,
+  supernode doctor --watch --interval 1s
+  supernode doctor --fix notrack      # exempt the port, prove that it helped, else take it back`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
+			}
+			if o.cure.asked() {
+				return runCure(cmd.Context(), o.cure, uint16(o.port), cmd.InOrStdin(), cmd.OutOrStdout())
 			}
 			return o.run(cmd.Context(), cmd.OutOrStdout())
 		},
@@ -60,6 +66,7 @@ Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now, 3 c
 	f.BoolVar(&o.watch, "watch", false, "look again and again, until Ctrl-C: a live view on a terminal, a line each time elsewhere")
 	f.BoolVar(&o.allNetns, "all-netns", false, "ask in every network namespace of this machine, as containers have them")
 	f.DurationVar(&o.interval, "interval", 2*time.Second, "watch what is lost for `TIME` before the verdict")
+	o.cure.register(f)
 	return cmd
 }
 
@@ -69,6 +76,8 @@ func (o *doctorOptions) check() error {
 		return wrong("port", strconv.Itoa(o.port), "must be 1 to 65535")
 	case o.interval < 100*time.Millisecond || o.interval > time.Hour:
 		return wrong("interval", o.interval.String(), "must be 100ms to 1h, as in 2s")
+	case o.cure.asked() && (o.json || o.watch || o.allNetns):
+		return usageError{errors.New("--json, --watch and --all-netns are for the diagnosis: leave them out with --fix, --undo, --entries and --flush")}
 	case o.watch && o.allNetns:
 		return usageError{errors.New("--watch and --all-netns cannot be combined: leave one of them out")}
 	}

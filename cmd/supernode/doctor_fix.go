@@ -38,10 +38,12 @@ func (o *cureOptions) register(f *pflag.FlagSet) {
 }
 
 // asked says that one of the flags was given, and so that doctor is to do this and not to diagnose.
-func (o *cureOptions) asked() bool { return o.fix != "" || o.undo || o.entries || o.flush }
+func (o *cureOptions) asked() bool {
+	return o.fix != "" || o.undo || o.entries || o.flush || o.dryRun || o.yes
+}
 
 // settle refuses what does not go together.
-func (o *cureOptions) settle(port uint16) error {
+func (o *cureOptions) settle() error {
 	chosen := 0
 	for _, flag := range []bool{o.fix != "", o.undo, o.entries, o.flush} {
 		if flag {
@@ -53,17 +55,19 @@ func (o *cureOptions) settle(port uint16) error {
 		return usageError{errors.New("--fix, --undo, --entries and --flush do not go together: choose one")}
 	case o.fix != "" && o.fix != conntrack.FixNotrack:
 		return wrong("fix", o.fix, "must be "+conntrack.FixNotrack+"; the other fixes are printed by supernode doctor, to be done by hand")
-	case chosen > 0 && port == 0:
-		return wrong("port", "0", "must be the server's UDP port, as in 6881")
 	case o.dryRun && (chosen == 0 || o.entries):
 		return usageError{errors.New("--dry-run needs --fix, --undo or --flush")}
+	case o.yes && !o.flush:
+		return usageError{errors.New("--yes is for --flush only")}
+	case o.window < 0 || o.window > time.Hour:
+		return wrong("fix-window", o.window.String(), "must be up to 1h, as in 2s")
 	}
 	return nil
 }
 
 // runCure does what was asked for, in this network namespace. stdin is asked for consent if it is a terminal.
 func runCure(ctx context.Context, o cureOptions, port uint16, stdin io.Reader, stdout io.Writer) error {
-	if err := o.settle(port); err != nil {
+	if err := o.settle(); err != nil {
 		return err
 	}
 	facts, err := conntrack.Read()
