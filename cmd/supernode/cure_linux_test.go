@@ -15,6 +15,7 @@ import (
 
 	"supernode/bench/lab"
 	"supernode/dht/wire"
+	"supernode/internal/conntrack"
 	"supernode/internal/udp"
 )
 
@@ -37,14 +38,20 @@ func TestFixUnderFlood(t *testing.T) {
 	require.Greater(t, full, 0.9, "the table is full: %+v", state)
 	require.Positive(t, state.Counters["drop"])
 
+	// The log alone can tell: a connection to its pages would need an entry.
+	await(t, "the node's own alarm", func() bool {
+		f.lossOf(t, 1, 10*time.Millisecond)
+		return p.judged(conntrack.Dropping)
+	})
+
 	ctx, enough := context.WithCancel(t.Context())
 	flooded := make(chan error, 1)
 	go func() { flooded <- f.pour(ctx) }()
 	report := inLab(t, l, built, "doctor", "--fix", "notrack", "--fix-window", "1s")
 	enough()
 	require.NoError(t, <-flooded)
-	m := regexp.MustCompile(`Before: .*?(\d+) of (\d+) datagrams from other hosts(?s:.*)After: a flow leaves no entry; (\d+) of (\d+) datagrams`).FindStringSubmatch(report)
-	require.NotNil(t, m, report)
+	seen := regexp.MustCompile(`Before: .*?(\d+) of (\d+) datagrams from other hosts(?s:.*)After: a flow leaves no entry; (\d+) of (\d+) datagrams`).FindStringSubmatch(report)
+	require.NotNil(t, seen, report)
 	share := func(part, whole string) float64 {
 		a, err := strconv.ParseFloat(part, 64)
 		require.NoError(t, err)
@@ -52,19 +59,22 @@ func TestFixUnderFlood(t *testing.T) {
 		require.NoError(t, err)
 		return a / b
 	}
-	require.Less(t, share(m[1], m[2]), 0.1, report)
-	require.Greater(t, share(m[3], m[4]), 0.95, report) // what is under way while counters are read is missing
+	require.Less(t, share(seen[1], seen[2]), 0.1, report)
+	require.Greater(t, share(seen[3], seen[4]), 0.95, report) // what is under way while counters are read is missing
 
+	counted := lossesOf(t, l)
 	cured := f.lossOf(t, 40, 2*time.Second)
-	require.Less(t, cured, 0.1)
+	// What a machine with more to do loses in full rings and buffers is not connection tracking's.
+	elsewhere := float64(lossesOf(t, l).since(counted).total()) / (40 * floodBatch)
+	require.LessOrEqual(t, cured, elsewhere)
 	again := inLab(t, l, built, "doctor", "--fix", "notrack")
 	require.Contains(t, again, "exempt already")
 	inLab(t, l, built, "doctor", "--undo")
 	require.Equal(t, before, inLab(t, l, "nft", "list", "ruleset"))
 	undone := f.lossOf(t, 40, 10*time.Millisecond)
 	require.Greater(t, undone, 0.9)
-	t.Logf("%s\nlost of queries from new sources: %.1f %% with a full table, %.1f %% exempt, %.1f %% after --undo",
-		report, 100*full, 100*cured, 100*undone)
+	t.Logf("%s\nlost of queries from new sources: %.1f %% with a full table, %.1f %% exempt (%.1f %% in rings and buffers), %.1f %% after --undo",
+		report, 100*full, 100*cured, 100*elsewhere, 100*undone)
 	p.stopped()
 }
 

@@ -25,14 +25,12 @@ const (
 	guardPeriod = 5 * time.Second // between verdicts
 	guardSure   = 12              // so often must a better verdict come before it is believed
 
-	// guardLookup is how often at most the whole table is searched for entries of our port: that takes a good part of a
-	// second when it holds a quarter of a million.
-	guardLookup = time.Minute
+	guardProbe = time.Minute // between probes, while there is cause for alarm
 )
 
 // guard watches what connection tracking does to the node: beside the worker, which does not know of it, and by reading
-// two small files of the kernel's. It sends no probe, so that the node receives nothing but what others send it. A
-// nil guard ignores it all.
+// a few small files of the kernel's. Only before it gives alarm does it probe whether the alarm is about our port at
+// all, which sends the node a datagram that it takes for rubbish. A nil guard ignores it all.
 type guard struct {
 	port      uint16
 	log       *slog.Logger
@@ -40,13 +38,13 @@ type guard struct {
 	holds     []*conntrack.Hold
 	published atomic.Pointer[conntrackStatus]
 
-	judge  func(conntrack.Observation) conntrack.Diagnosis
-	lookUp func(context.Context, uint16) (*conntrack.Entries, error)
+	judge func(conntrack.Observation) conntrack.Diagnosis
+	probe func(port uint16) (conntrack.Activity, error)
 
-	first    conntrack.Facts
-	since    time.Time
-	lookedUp time.Time
-	hidden   bool // when last looked up, our port had no entries while others had
+	first  conntrack.Facts
+	since  time.Time
+	probed time.Time
+	proof  conntrack.Activity // of the last probe
 
 	steady steady
 }
@@ -75,7 +73,7 @@ func startGuard(mode string, listen []netip.AddrPort, log *slog.Logger) (g *guar
 	if mode == conntrackIgnore {
 		return nil, nil
 	}
-	g = &guard{port: listen[0].Port(), log: log, judge: conntrack.Judge, lookUp: conntrack.ReadEntries}
+	g = &guard{port: listen[0].Port(), log: log, judge: conntrack.Judge, probe: conntrack.Probe}
 	if mode == conntrackNotrack {
 		for _, port := range portsOf(listen) {
 			hold, err := conntrack.HoldExempt(port)
@@ -133,7 +131,7 @@ func (g *guard) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-wait.C:
-			if err := g.look(ctx, now); err != nil && ctx.Err() == nil {
+			if err := g.look(now); err != nil {
 				g.log.Warn("connection tracking is no longer watched", "error", err)
 				return
 			}
@@ -143,7 +141,7 @@ func (g *guard) run(ctx context.Context) {
 }
 
 // look judges what has happened since the last look, publishes it, and logs it if it is news.
-func (g *guard) look(ctx context.Context, now time.Time) error {
+func (g *guard) look(now time.Time) error {
 	if !g.first.Present { // its files appear when the module is loaded
 		reader, err := conntrack.Open()
 		if err != nil {
@@ -158,7 +156,7 @@ func (g *guard) look(ctx context.Context, now time.Time) error {
 	}
 	o := conntrack.Observation{Port: g.port, Window: now.Sub(g.since), First: g.first, Last: last, Activity: g.activity(last)}
 	d := g.judge(o)
-	if rank(d.Verdict) >= rank(conntrack.NearLimit) && g.hides(ctx, now) {
+	if rank(d.Verdict) >= rank(conntrack.NearLimit) && g.exempt(now) {
 		o.Activity = g.activity(last)
 		d = g.judge(o)
 	}
@@ -183,23 +181,24 @@ func (g *guard) activity(f conntrack.Facts) conntrack.Activity {
 	case len(g.holds) > 0:
 		return conntrack.Activity{Active: conntrack.Yes, Exempt: true,
 			Evidence: fmt.Sprintf("other flows are tracked; port %d is exempt by table inet %s", g.port, conntrack.ExemptTable(g.port))}
-	case g.hidden:
-		return conntrack.Activity{Active: conntrack.Yes, Exempt: true,
-			Evidence: fmt.Sprintf("the table holds entries, but none of port %d", g.port)}
+	case g.proof.Exempt:
+		return g.proof
 	}
 	return conntrack.Activity{Active: conntrack.Yes, Evidence: "flows of this network namespace have entries"}
 }
 
-// hides looks, when there is cause for alarm, whether our port has entries at all. It needs CAP_NET_ADMIN; without that,
-// the alarm stands.
-func (g *guard) hides(ctx context.Context, now time.Time) bool {
-	if len(g.holds) > 0 || !g.lookedUp.IsZero() && now.Sub(g.lookedUp) < guardLookup {
-		return g.hidden
+// exempt proves, when there is cause for alarm, whether our port is concerned. That needs CAP_NET_ADMIN and CAP_NET_RAW;
+// without them the alarm stands.
+func (g *guard) exempt(now time.Time) bool {
+	if len(g.holds) > 0 || !g.probed.IsZero() && now.Sub(g.probed) < guardProbe {
+		return g.proof.Exempt
 	}
-	g.lookedUp = now
-	entries, err := g.lookUp(ctx, g.port)
-	g.hidden = err == nil && entries.Total == 0 && entries.Scanned > 0
-	return g.hidden
+	g.probed = now
+	var err error
+	if g.proof, err = g.probe(g.port); err != nil {
+		g.proof = conntrack.Activity{}
+	}
+	return g.proof.Exempt
 }
 
 // say logs a verdict: as a warning if something should be done.

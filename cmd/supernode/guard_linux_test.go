@@ -1,9 +1,11 @@
 package main
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"supernode/internal/apart"
+	"supernode/internal/conntrack"
 )
 
 // inNamespace runs f on a thread that has a network namespace of its own, as what it starts there has.
@@ -89,6 +92,32 @@ func TestNotrackNode(t *testing.T) {
 		_, _, exit = command(t, "--listen", "127.0.0.1:6881", "--conntrack", conntrackNotrack, "--state-dir", none, "--http", "192.0.2.1:1")
 		require.NotZero(t, exit, "the address of the status page is not ours")
 		require.Equal(t, before, shell(t, "nft list ruleset"))
+	})
+}
+
+// judged says whether the node has logged that verdict.
+func (p *process) judged(v conntrack.Verdict) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.log, func(line map[string]any) bool {
+		return line["msg"] == "connection tracking" && line["verdict"] == string(v)
+	})
+}
+
+// TestWarnNode: a node says at once that it is not tracked, and says so when that changes.
+func TestWarnNode(t *testing.T) {
+	needTool(t, "nft")
+	inNamespace(t, func() {
+		p := start(t, "--listen", "127.0.0.1:6881", "--http", none)
+		await(t, "the first verdict", func() bool { return p.judged(conntrack.Inactive) })
+		shell(t, wakeTracking)
+		conn, err := net.Dial("udp", "127.0.0.1:6881")
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = conn.Write([]byte("d1:q"))
+		require.NoError(t, err)
+		await(t, "the change", func() bool { return p.judged(conntrack.Tracked) })
+		p.stopped()
 	})
 }
 

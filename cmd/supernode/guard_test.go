@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -64,12 +64,12 @@ func TestGuardSaysWhatIsNew(t *testing.T) {
 	g, log := watched(t)
 	var next conntrack.Diagnosis
 	g.judge = func(conntrack.Observation) conntrack.Diagnosis { return next }
-	g.lookUp = func(context.Context, uint16) (*conntrack.Entries, error) { return conntrack.NewEntries(6881), nil }
+	g.probe = func(uint16) (conntrack.Activity, error) { return conntrack.Activity{}, errors.New("not permitted") }
 	now := g.since
 	look := func(v conntrack.Verdict, evidence string) {
 		now = now.Add(guardPeriod)
 		next = conntrack.Diagnosis{Verdict: v, Evidence: []string{evidence}}
-		require.NoError(t, g.look(t.Context(), now))
+		require.NoError(t, g.look(now))
 	}
 	for range 3 {
 		look(conntrack.Tracked, "room for all")
@@ -92,8 +92,8 @@ func TestGuardSaysWhatIsNew(t *testing.T) {
 	require.Equal(t, conntrack.Dropping, g.status().Verdict)
 }
 
-// TestGuardLooksTwice: before it gives alarm, it looks whether the alarm is about our port, and not too often.
-func TestGuardLooksTwice(t *testing.T) {
+// TestGuardProbesFirst: before it gives alarm, it asks whether the alarm is about our port, and not too often.
+func TestGuardProbesFirst(t *testing.T) {
 	g, _ := watched(t)
 	g.judge = func(o conntrack.Observation) conntrack.Diagnosis {
 		if o.Activity.Exempt {
@@ -101,20 +101,23 @@ func TestGuardLooksTwice(t *testing.T) {
 		}
 		return conntrack.Diagnosis{Verdict: conntrack.Dropping}
 	}
-	looked := 0
-	g.lookUp = func(context.Context, uint16) (*conntrack.Entries, error) {
-		looked++
-		return &conntrack.Entries{Scanned: 1000}, nil
+	probes, exempt := 0, true
+	g.probe = func(port uint16) (conntrack.Activity, error) {
+		require.EqualValues(t, 6881, port)
+		probes++
+		return conntrack.Activity{Active: conntrack.Yes, Exempt: exempt}, nil
 	}
 	full := conntrack.Facts{Present: true, Count: 1000}
 	require.False(t, g.activity(full).Exempt)
 	now := time.Now()
-	require.True(t, g.hides(t.Context(), now))
+	require.True(t, g.exempt(now))
 	require.True(t, g.activity(full).Exempt)
-	require.True(t, g.hides(t.Context(), now.Add(guardLookup-1)))
-	require.Equal(t, 1, looked)
-	require.True(t, g.hides(t.Context(), now.Add(guardLookup)))
-	require.Equal(t, 2, looked)
+	exempt = false // somebody has changed the rules
+	require.True(t, g.exempt(now.Add(guardProbe-1)))
+	require.Equal(t, 1, probes)
+	require.False(t, g.exempt(now.Add(guardProbe)))
+	require.Equal(t, 2, probes)
+	require.False(t, g.activity(full).Exempt)
 }
 
 func TestGuardIgnores(t *testing.T) {
