@@ -26,10 +26,20 @@ type doctorOptions struct {
 	cure     cureOptions
 }
 
-// statusError ends the process with that status and no word, since all was said.
-type statusError int
+// statusError ends the process with a status of its own. Without an error inside, all was said already.
+type statusError struct {
+	error
+	status int
+}
 
-func (e statusError) Error() string { return "exit status " + strconv.Itoa(int(e)) }
+func (e statusError) Unwrap() error { return e.error }
+
+func (e statusError) Error() string {
+	if e.error == nil {
+		return "exit status " + strconv.Itoa(e.status)
+	}
+	return e.error.Error()
+}
 
 func newDoctorCommand() *cobra.Command {
 	var o doctorOptions
@@ -40,11 +50,15 @@ func newDoctorCommand() *cobra.Command {
 it, what asked for that, and whether the table of connections is about to lose packets.
 
 To prove it, it sends the port one datagram of a single zero byte for each address family and
-asks the kernel for their entries. It changes nothing unless --fix, --undo or --flush ask it to.
-As an ordinary user it sees less, and lists what it could not check.
+asks the kernel for their entries. It changes no setting and leaves nothing behind, but
+for the 40 entries of half a minute that an ordinary user needs to see the count rise. Such a
+user sees less; what could not be checked is listed.
 
-Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now, 3 could not tell.
-With --entries, --flush, --fix or --undo: 0 done or nothing to do, 1 it failed, 2 it cannot be asked so.`,
+Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now (or a wrong flag),
+3 could not tell. That of --watch is the last verdict's, that of --all-netns the worst one's.
+
+--fix notrack, --undo and --flush do change something, and --entries lists something. Then the status
+is 0 for done, or nothing to do, 1 if it failed, and 2 for a wrong flag.`,
 		Example: `  supernode doctor                    # the port that supernode listens on by default
   supernode doctor --port 53 --json
   supernode doctor --watch --interval 1s
@@ -54,9 +68,16 @@ With --entries, --flush, --fix or --undo: 0 done or nothing to do, 1 it failed, 
 				return err
 			}
 			if o.cure.asked() {
-				return runCure(cmd.Context(), o.cure, uint16(o.port), cmd.InOrStdin(), cmd.OutOrStdout())
+				return o.cure.run(cmd.Context(), uint16(o.port), cmd.InOrStdin(), cmd.OutOrStdout())
 			}
-			return o.run(cmd.Context(), cmd.OutOrStdout())
+			verdict, err := o.run(cmd.Context(), cmd.OutOrStdout())
+			if err != nil { // whatever failed, there is no verdict
+				verdict = conntrack.Unknown
+			}
+			if status := verdict.ExitStatus(); status != exitOK {
+				return statusError{err, status}
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -77,14 +98,14 @@ func (o *doctorOptions) check() error {
 	case o.interval < 100*time.Millisecond || o.interval > time.Hour:
 		return wrong("interval", o.interval.String(), "must be 100ms to 1h, as in 2s")
 	case o.cure.asked() && (o.json || o.watch || o.allNetns):
-		return usageError{errors.New("--json, --watch and --all-netns are for the diagnosis: leave them out with --fix, --undo, --entries and --flush")}
+		return usageError{errors.New("--json, --watch and --all-netns belong to the diagnosis: leave them out with --fix, --undo, --entries and --flush")}
 	case o.watch && o.allNetns:
 		return usageError{errors.New("--watch and --all-netns cannot be combined: leave one of them out")}
 	}
 	return nil
 }
 
-func (o *doctorOptions) run(ctx context.Context, stdout io.Writer) error {
+func (o *doctorOptions) run(ctx context.Context, stdout io.Writer) (conntrack.Verdict, error) {
 	switch {
 	case o.allNetns:
 		return o.everywhere(ctx, stdout)
@@ -93,14 +114,12 @@ func (o *doctorOptions) run(ctx context.Context, stdout io.Writer) error {
 	}
 	d, err := o.diagnose(ctx)
 	if err != nil {
-		return err
+		return conntrack.Unknown, err
 	}
 	if o.json {
-		err = printJSON(stdout, d)
-	} else {
-		err = printDiagnosis(stdout, d)
+		return d.Verdict, printJSON(stdout, d)
 	}
-	return errors.Join(err, verdictStatus(d.Verdict))
+	return d.Verdict, printDiagnosis(stdout, d)
 }
 
 // diagnose makes one diagnosis, in the namespace of the calling thread.
@@ -115,14 +134,6 @@ func (o *doctorOptions) diagnose(ctx context.Context) (d conntrack.Diagnosis, er
 		return d, fmt.Errorf("look at connection tracking: %w", err)
 	}
 	return conntrack.Judge(observation), nil
-}
-
-// verdictStatus makes the exit status of a verdict; nil for 0.
-func verdictStatus(v conntrack.Verdict) error {
-	if status := v.ExitStatus(); status != exitOK {
-		return statusError(status)
-	}
-	return nil
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -65,8 +65,8 @@ func (o *cureOptions) settle() error {
 	return nil
 }
 
-// runCure does what was asked for, in this network namespace. stdin is asked for consent if it is a terminal.
-func runCure(ctx context.Context, o cureOptions, port uint16, stdin io.Reader, stdout io.Writer) error {
+// run does what was asked for, in this network namespace. stdin is asked for consent if it is a terminal.
+func (o *cureOptions) run(ctx context.Context, port uint16, stdin io.Reader, stdout io.Writer) error {
 	if err := o.settle(); err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func runCure(ctx context.Context, o cureOptions, port uint16, stdin io.Reader, s
 	}
 	switch {
 	case o.undo:
-		return undoFix(o, port, stdout)
+		return o.undoFix(port, stdout)
 	case o.fix != "":
-		return applyFix(ctx, o, port, facts, stdout)
+		return o.applyFix(ctx, port, facts, stdout)
 	case o.flush:
-		return flushPort(ctx, o, port, stdin, stdout)
+		return o.flushPort(ctx, port, stdin, stdout)
 	default:
 		entries, err := conntrack.ReadEntries(ctx, port)
 		if err != nil {
@@ -94,7 +94,7 @@ func runCure(ctx context.Context, o cureOptions, port uint16, stdin io.Reader, s
 	}
 }
 
-func undoFix(o cureOptions, port uint16, stdout io.Writer) error {
+func (o *cureOptions) undoFix(port uint16, stdout io.Writer) error {
 	table := conntrack.ExemptTable(port)
 	if o.dryRun {
 		_, err := fmt.Fprintf(stdout, "Would run:\n  nft delete table inet %s\n", table)
@@ -113,7 +113,7 @@ func undoFix(o cureOptions, port uint16, stdout io.Writer) error {
 }
 
 // applyFix exempts the port. A cure that does not hold is an error, and leaves nothing behind.
-func applyFix(ctx context.Context, o cureOptions, port uint16, facts conntrack.Facts, stdout io.Writer) error {
+func (o *cureOptions) applyFix(ctx context.Context, port uint16, facts conntrack.Facts, stdout io.Writer) error {
 	fix := conntrack.NotrackFix(port)
 	if o.dryRun {
 		return writeFix(stdout, fix)
@@ -190,7 +190,7 @@ func writeRound(out *errWriter, when string, r conntrack.Round) {
 }
 
 // flushPort deletes the port's entries, if whoever asks agrees.
-func flushPort(ctx context.Context, o cureOptions, port uint16, stdin io.Reader, stdout io.Writer) error {
+func (o *cureOptions) flushPort(ctx context.Context, port uint16, stdin io.Reader, stdout io.Writer) error {
 	entries, err := conntrack.ReadEntries(ctx, port)
 	if err != nil {
 		return err

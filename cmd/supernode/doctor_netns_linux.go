@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -10,19 +9,19 @@ import (
 	"supernode/internal/conntrack"
 )
 
-// everywhere diagnoses the port in each network namespace at once. The exit status is that of the worst verdict.
-func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) error {
+// everywhere diagnoses the port in each network namespace at once and returns the worst verdict.
+func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) (worst conntrack.Verdict, err error) {
 	list, hidden, err := conntrack.Namespaces("/")
 	if err != nil {
-		return err
+		return conntrack.Unknown, err
 	}
 	all, errs := conntrack.ForEach(list, func(n conntrack.Namespace) (conntrack.Diagnosis, error) {
 		return o.diagnose(ctx)
 	})
 	if err := ctx.Err(); err != nil {
-		return err
+		return conntrack.Unknown, err
 	}
-	worst := conntrack.Inactive
+	worst = conntrack.Inactive
 	for i, n := range list {
 		if errs[i] != nil {
 			all[i] = conntrack.Judge(conntrack.Observation{Port: uint16(o.port)})
@@ -35,11 +34,9 @@ func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) error 
 		}
 	}
 	if o.json {
-		err = printJSON(stdout, all)
-	} else {
-		err = printTable(stdout, all, hidden)
+		return worst, printJSON(stdout, all)
 	}
-	return errors.Join(err, verdictStatus(worst))
+	return worst, printTable(stdout, all, hidden)
 }
 
 // printTable writes one line a namespace.

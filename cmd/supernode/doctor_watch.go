@@ -19,22 +19,21 @@ const barWidth = 50
 // clearScreen homes the cursor and clears what is below (ECMA-48: CUP, ED).
 const clearScreen = "\x1b[H\x1b[J"
 
-// keepWatching diagnoses every interval until ctx ends, and then gives the status of the last verdict.
-func (o *doctorOptions) keepWatching(ctx context.Context, stdout io.Writer) error {
+// keepWatching diagnoses every interval until ctx ends, and then returns the last verdict.
+func (o *doctorOptions) keepWatching(ctx context.Context, stdout io.Writer) (last conntrack.Verdict, err error) {
 	observer, err := conntrack.NewObserver(uint16(o.port))
 	if err != nil {
-		return fmt.Errorf("look at connection tracking: %w", err)
+		return last, fmt.Errorf("look at connection tracking: %w", err)
 	}
 	defer observer.Close()
 	live := isTerminal(stdout) && !o.json
-	last := conntrack.Unknown
-	for {
+	for last = conntrack.Unknown; ; {
 		observation, err := observer.Observe(ctx, o.interval)
 		if errors.Is(err, context.Canceled) {
-			return verdictStatus(last)
+			return last, nil
 		}
 		if err != nil {
-			return fmt.Errorf("look at connection tracking: %w", err)
+			return last, fmt.Errorf("look at connection tracking: %w", err)
 		}
 		d := conntrack.Judge(observation)
 		last = d.Verdict
@@ -47,7 +46,7 @@ func (o *doctorOptions) keepWatching(ctx context.Context, stdout io.Writer) erro
 			_, err = fmt.Fprintln(stdout, watchLine(time.Now(), d))
 		}
 		if err != nil {
-			return err
+			return last, err
 		}
 	}
 }

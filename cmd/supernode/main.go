@@ -55,12 +55,16 @@ func report(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	if status := statusError(0); errors.As(err, &status) {
-		return int(status)
+	var own statusError
+	if errors.As(err, &own) && own.error == nil {
+		return own.status
 	}
 	fmt.Fprintln(stderr, "supernode:", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors have a line each
 	if errors.As(err, new(usageError)) {
 		return exitUsage
+	}
+	if own.error != nil {
+		return own.status
 	}
 	return exitFailed
 }

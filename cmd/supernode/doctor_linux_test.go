@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
+	"supernode/internal/conntrack"
+)
+
+// watchDoctor starts doctor --watch on a port that nobody uses, reads until the reader has seen enough, and ends it as Ctrl-C
+// does. It returns the exit status.
+func watchDoctor(t *testing.T, stdout io.Writer, enough func(), args ...string) (exit int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, built, append([]string{"doctor", "--watch", "--interval", "100ms", "--port", "9"}, args...)...)
+	cmd.Stdout = stdout
+	require.NoError(t, cmd.Start())
+	enough()
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Wait() // the status says it
+	return cmd.ProcessState.ExitCode()
+}
+
+// lines reads that many lines.
+func lines(t *testing.T, r io.Reader, n int) (read []string) {
+	t.Helper()
+	for sc := bufio.NewScanner(r); len(read) < n; read = append(read, sc.Text()) {
+		require.True(t, sc.Scan(), "%v after %q", sc.Err(), read)
+	}
+	return read
+}
+
+func TestDoctorWatchesInLines(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	exit := watchDoctor(t, w, func() {
+		for _, line := range lines(t, r, 2) {
+			require.Regexp(t, `^\d\d:\d\d:\d\d port 9 (inactive|tracked|exempt|near_limit|dropping|unknown): \d+ of \d+ entries \(.*%\), [+-]\d+ in 0\.\d s, \d+ new flows/s, \d+ dropped, \d+ evicted, .*full.*$`, line)
+		}
+	})
+	require.Contains(t, []int{0, 1, 2, 3}, exit)
+	require.GreaterOrEqual(t, exit, 0)
+}
+
+func TestDoctorWatchesInJSON(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	var last conntrack.Diagnosis
+	exit := watchDoctor(t, w, func() {
+		for _, line := range lines(t, r, 2) {
+			require.NoError(t, json.Unmarshal([]byte(line), &last), line)
+			require.EqualValues(t, 9, last.Port)
+		}
+	}, "--json")
+	require.Equal(t, last.Verdict.ExitStatus(), exit, "that of the last verdict")
+}
+
+// TestDoctorWatchesLive gives the command a terminal: the kernel's other end of a pseudo-terminal.
+func TestDoctorWatchesLive(t *testing.T) {
+	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer ptmx.Close()
+	fd := int(ptmx.Fd())
+	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	require.NoError(t, err)
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer terminal.Close()
+
+	var screen string
+	watchDoctor(t, terminal, func() {
+		screen = strings.Join(lines(t, ptmx, 12), "\n")
+	})
+	require.True(t, strings.HasPrefix(screen, clearScreen), "%q", screen)
+	for _, part := range []string{"port 9: ", "table     [", "arriving ", "lost ", "sockets ", "forecast "} {
+		require.Contains(t, screen, part)
+	}
+}
+
+// TestDoctorEverywhere asks in all namespaces, among them one that tracks.
+func TestDoctorEverywhere(t *testing.T) {
+	apart.NeedRoot(t)
+	var all []conntrack.Diagnosis
+	var text string
+	visit(t, func(p *patient) {
+		p.nft(statefulRules)
+		p.bind()
+		held := exec.Command("cat") // a process in the namespace, besides a thread of ours
+		stdin, err := held.StdinPipe()
+		p.must("make a pipe", err)
+		p.must("start a process", held.Start())
+		p.clean = append(p.clean, func() { stdin.Close(); held.Wait() })
+		run := func(args ...string) []byte {
+			out, err := exec.Command(built, append([]string{"doctor", "--all-netns", "--interval", "100ms"}, args...)...).Output()
+			if ended, ok := err.(*exec.ExitError); ok && len(ended.Stderr) == 0 {
+				err = nil // the verdict of some namespace of this machine
+			}
+			p.must("run doctor", err)
+			return out
+		}
+		p.must("read what doctor printed", json.Unmarshal(run("--json"), &all))
+		text = string(run())
+	})
+	tracked := 0
+	for _, d := range all {
+		require.NotEmpty(t, d.Netns)
+		if strings.Contains(d.Netns, "(cat)") && d.Verdict == conntrack.Tracked && d.Socket.Bound {
+			tracked++
+		}
+	}
+	require.Equal(t, 1, tracked, "%+v", all)
+	require.GreaterOrEqual(t, len(all), 2)
+	require.Regexp(t, `(?m)^NAMESPACE +PORT +VERDICT`, text)
+	require.Regexp(t, `(?m)^pid \d+ \(cat\) +6881 bound +tracked +\d+ +\d+ +0 +datagrams of port 6881 are tracked`, text)
+}
