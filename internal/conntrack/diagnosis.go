@@ -53,7 +53,8 @@ type Activity struct {
 	Rule     string `json:"rule,omitempty"`  // the rule that asks for tracking: "inet filter input handle 4: ct state"
 	Rules    []Rule `json:"rules,omitempty"` // all such rules that were found, Rule the first
 
-	inLost bool // the way in is not proved, since the table is full; a rule may still speak for it
+	unseen []string // families ("ip", "ip6") whose way in could not be tried, while the way out is free
+	open   []string // what a proof left open, for Unchecked
 }
 
 // Diagnosis is the result of Judge, and as JSON the contract of `supernode doctor --json`. Numbers that could not be
@@ -73,7 +74,7 @@ type Diagnosis struct {
 		Limit        uint64  `json:"limit"`
 		Buckets      uint64  `json:"buckets"`
 		Fill         float64 `json:"fill"`        // Count / Limit
-		EntryBytes   uint64  `json:"entry_bytes"` // the kernel's object, or an estimate (Unchecked says so)
+		EntryBytes   uint64  `json:"entry_bytes"` // the kernel's object without NAT's and others' extensions; or an estimate, as Unchecked says
 		BytesNow     uint64  `json:"bytes_now"`   // entries and hash buckets
 		BytesAtLimit uint64  `json:"bytes_at_limit"`
 	} `json:"table"`

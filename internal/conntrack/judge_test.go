@@ -226,28 +226,28 @@ func TestConclude(t *testing.T) {
 		six      []leg
 		active   string
 		exempt   bool
-		inLost   bool
+		unseen   []string
 		evidence string
 	}{
-		{"nothing", every(false, free, free, free, free), nil, No, false, false, "leave no entries"},
-		{"all", every(false, entry, entry, entry, entry), every(true, entry, entry, entry, entry), Yes, false, false, "are tracked"},
-		{"exempt", every(false, free, free, entry, entry), every(true, free, free, entry, entry), Yes, true, false, "are not"},
-		{"exempt in one family", every(false, free, free, entry, entry), every(true, entry, entry, entry, entry), Yes, false, false, "are tracked"},
-		{"exempt where anything is tracked", every(false, free, free, entry, entry), every(true, free, free, free, free), Yes, true, false, "are not"},
-		{"the other family does not speak for the way in", every(false, lost, free, lost, entry), every(true, free, free, free, free), Yes, false, false, "not every way"},
-		{"no address to come in by", every(false, noAddress, free, noAddress, entry), nil, Yes, true, false, "are not"},
-		{"full", every(false, hidden, refused, full, refused), nil, Yes, false, false, "are tracked"},
-		{"full and perhaps exempt", every(false, hidden, free, full, refused), nil, Yes, false, true, "not every way"},
-		{"full and half exempt", every(false, hidden, free, full, refused), every(true, entry, free, entry, entry), Yes, false, false, "are tracked"},
-		{"nothing gets through", every(false, lost, lost, lost, lost), nil, CannotSay, false, false, "no datagram"},
-		{"refused by a rule", every(false, lost, leg{refused: true}, lost, leg{refused: true}), nil, CannotSay, false, false, "not by a full table"},
-		{"no family at all", nil, nil, CannotSay, false, false, "no datagram"},
-		{"an error is told", every(false, leg{err: errors.New("broken")}, entry, lost, entry), nil, Yes, false, false, "not known, broken: IPv4 in"},
+		{"nothing", every(false, free, free, free, free), nil, No, false, nil, "leave no entries"},
+		{"all", every(false, entry, entry, entry, entry), every(true, entry, entry, entry, entry), Yes, false, nil, "are tracked"},
+		{"exempt", every(false, free, free, entry, entry), every(true, free, free, entry, entry), Yes, true, nil, "are not"},
+		{"exempt in one family", every(false, free, free, entry, entry), every(true, entry, entry, entry, entry), Yes, false, nil, "are tracked"},
+		{"exempt where anything is tracked", every(false, free, free, entry, entry), every(true, free, free, free, free), Yes, true, nil, "are not"},
+		{"the other family does not speak for the way in", every(false, lost, free, lost, entry), every(true, free, free, free, free), Yes, false, []string{"ip"}, "not every way"},
+		{"no address to come in by", every(false, noAddress, free, noAddress, entry), nil, Yes, true, nil, "are not"},
+		{"full", every(false, hidden, refused, full, refused), nil, Yes, false, nil, "are tracked"},
+		{"full and perhaps exempt", every(false, hidden, free, full, refused), nil, Yes, false, []string{"ip"}, "not every way"},
+		{"full and half exempt", every(false, hidden, free, full, refused), every(true, entry, free, entry, entry), Yes, false, nil, "are tracked"},
+		{"nothing gets through", every(false, lost, lost, lost, lost), nil, CannotSay, false, nil, "no datagram"},
+		{"refused by a rule", every(false, lost, leg{refused: true}, lost, leg{refused: true}), nil, CannotSay, false, nil, "not by a full table"},
+		{"no family at all", nil, nil, CannotSay, false, nil, "no datagram"},
+		{"an error is told", every(false, leg{err: errors.New("broken")}, entry, lost, entry), nil, Yes, false, nil, "not known, broken: IPv4 in"},
 	} {
 		a := conclude(6881, append(c.four, c.six...))
 		require.Equal(t, c.active, a.Active, c.name)
 		require.Equal(t, c.exempt, a.Exempt, c.name)
-		require.Equal(t, c.inLost, a.inLost, c.name)
+		require.Equal(t, c.unseen, a.unseen, c.name)
 		require.Contains(t, a.Evidence, c.evidence, c.name)
 	}
 }
@@ -294,8 +294,25 @@ func TestWeigh(t *testing.T) {
 	require.True(t, a.Exempt)
 	require.Empty(t, unchecked)
 
-	a, _ = weigh(Activity{Active: Yes, inLost: true}, []Rule{asks, forPort})
-	require.True(t, a.Exempt, "the way out is free, and a rule speaks for the way in")
-	a, _ = weigh(Activity{Active: Yes, inLost: true}, []Rule{asks, onWire})
-	require.False(t, a.Exempt)
+	lost4, lostBoth := Activity{Active: Yes, unseen: []string{"ip"}}, Activity{Active: Yes, unseen: []string{"ip", "ip6"}}
+	for _, c := range []struct {
+		a      Activity
+		rule   Rule
+		exempt bool
+	}{
+		{lost4, forPort, true}, // the way out is free, and a rule speaks for the way in
+		{lostBoth, forPort, true},
+		{lost4, onWire, false},
+		{lost4, Rule{Family: "ip", Effect: Exempts, wayIn: true}, true},
+		{lostBoth, Rule{Family: "ip", Effect: Exempts, wayIn: true}, false},
+		{lost4, Rule{Family: "ip6", Effect: Exempts, wayIn: true}, false},
+		{lost4, Rule{Family: "inet", Effect: Exempts, wayIn: false}, false}, // of another port, or on the way out
+	} {
+		a, unchecked := weigh(c.a, []Rule{asks, c.rule})
+		require.Equal(t, c.exempt, a.Exempt, "%v, %v", c.a.unseen, c.rule)
+		require.Equal(t, c.exempt, len(unchecked) == 0, "%q", unchecked)
+	}
+
+	_, unchecked = weigh(Activity{Active: Yes, open: []string{"exempt: a reason"}}, nil)
+	require.Equal(t, []string{"exempt: a reason"}, unchecked)
 }

@@ -95,11 +95,15 @@ func conclude(port uint16, legs []leg) Activity {
 		tracked = tracked || f.tracked
 		if f.active {
 			exempt = exempt && f.in && f.out
-			a.inLost = a.inLost || f.out && f.inLost
+			if f.out && !f.in {
+				a.unseen = append(a.unseen, [...]string{"ip", "ip6"}[is6])
+			}
 		}
 	}
 	a.Exempt = a.Active == Yes && exempt
-	a.inLost = a.inLost && !tracked
+	if tracked {
+		a.unseen = nil
+	}
 	var head string
 	switch {
 	case a.Active == No:
@@ -124,7 +128,6 @@ type findings struct {
 	passive bool  // something between other ports was not
 	tracked bool  // something of the port was tracked
 	in, out bool  // the port's way is free
-	inLost  bool  // the way in cannot be seen, because the full table swallows the control
 }
 
 func gather(legs []leg, is6 bool) (f findings) {
@@ -142,10 +145,7 @@ func gather(legs []leg, is6 bool) (f findings) {
 			f.ours = append(f.ours, l)
 			f.tracked = f.tracked || l.tracked()
 			f.out = l.free()
-		case wayInControl:
-			f.passive = f.passive || l.free()
-			f.inLost = !l.arrived && l.dropped
-		case wayControl:
+		case wayInControl, wayControl:
 			f.passive = f.passive || l.free()
 		}
 	}
@@ -161,15 +161,15 @@ const (
 // concludeByCount says what the steps of the count prove: each with countFlows new flows, and each rest without. It is
 // pure.
 func concludeByCount(steps, rests []int64, refused int, dropped uint64) Activity {
-	const limits = "; whether a rule exempts the port is for someone with CAP_NET_ADMIN and CAP_NET_RAW to ask"
+	open := []string{"exempt: whether the port is takes CAP_NET_ADMIN and CAP_NET_RAW to find out"}
 	still := func(v int64) bool { return v == 0 }
 	not := func(f func(int64) bool) func(int64) bool { return func(v int64) bool { return !f(v) } }
 	all := func(v []int64, f func(int64) bool) bool { return !slices.ContainsFunc(v, not(f)) }
 	switch {
 	case refused > 0 && dropped >= uint64(refused):
-		return Activity{Active: Yes, Evidence: fmt.Sprintf("%d datagrams over loopback were refused (EPERM) while the count of packets dropped for a full table rose%s", refused, limits)}
+		return Activity{Active: Yes, open: open, Evidence: fmt.Sprintf("%d datagrams over loopback were refused (EPERM) while the count of packets dropped for a full table rose", refused)}
 	case all(steps, func(v int64) bool { return v >= countFlows }) && all(rests, func(v int64) bool { return v < countFlows }):
-		return Activity{Active: Yes, Evidence: fmt.Sprintf("the count of entries rose by %v with %d new flows each time%s", steps, countFlows, limits)}
+		return Activity{Active: Yes, open: open, Evidence: fmt.Sprintf("the count of entries rose by %v with %d new flows each time", steps, countFlows)}
 	case refused == 0 && all(steps, still) && all(rests, still):
 		return Activity{Active: No, Evidence: fmt.Sprintf("the count of entries did not rise with %d new flows, %d times", countFlows, len(steps))}
 	}

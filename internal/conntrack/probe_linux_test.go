@@ -1,7 +1,10 @@
 package conntrack
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +64,76 @@ const (
 	exemptIn      = `table inet raw { chain in { type filter hook prerouting priority raw; udp dport 6881 notrack; }; }` + "\n"
 	exemptOut     = `table inet raw { chain out { type filter hook output priority raw; udp sport 6881 notrack; }; }` + "\n"
 )
+
+// TestProbeUnderStrictFilter: the kernel refuses what comes in from 192.0.2.0/24, as on hosts with strict rp_filter.
+func TestProbeUnderStrictFilter(t *testing.T) {
+	apartly(t, func() {
+		if err := os.WriteFile("/proc/sys/net/ipv4/conf/all/rp_filter", []byte("1"), 0); err != nil {
+			t.Error(err)
+			return
+		}
+		nft(t, statefulRules+exemptOut)
+		a, err := Probe(6881)
+		if err != nil || a.Exempt || len(a.unseen) != 0 || !strings.Contains(a.Evidence, "rp_filter: IPv4 in") || !strings.Contains(a.Evidence, "left an entry: IPv6 in") {
+			t.Errorf("half exempt: %+v, %v", a, err)
+		}
+		nft(t, exemptIn)
+		a, err = Probe(6881)
+		if err != nil || a.Exempt || !slices.Equal(a.unseen, []string{"ip"}) {
+			t.Errorf("exempt, but not to be seen: %+v, %v", a, err)
+		}
+		rules, err := Rules(6881)
+		if err != nil {
+			t.Error(err)
+		}
+		if a, unchecked := weigh(a, rules); !a.Exempt || len(unchecked) > 0 || len(a.Rules) != 1 {
+			t.Errorf("exempt by rule: %+v, %q", a, unchecked)
+		}
+		rules, err = Rules(6882)
+		if err != nil {
+			t.Error(err)
+		}
+		if a, unchecked := weigh(a, rules); a.Exempt || len(unchecked) != 1 {
+			t.Errorf("another port is not exempt by that rule: %+v, %q", a, unchecked)
+		}
+	})
+}
+
+// TestRulesOfIPTables reads what iptables writes into nftables: a match, a target, and the exemption of a port.
+func TestRulesOfIPTables(t *testing.T) {
+	apartly(t, func() {
+		for _, line := range []string{
+			"-t raw -A PREROUTING -p udp --dport 6881 -j CT --notrack",
+			"-t raw -A OUTPUT -p udp --sport 6881 -j CT --notrack",
+			"-A INPUT -i eth9 -m state --state INVALID -j DROP",
+			"-t nat -A POSTROUTING -o eth9 -j MASQUERADE",
+			"-A OUTPUT -p udp --dport 53 -j ACCEPT",
+		} {
+			run(t, "", "iptables-nft", strings.Fields(line)...)
+		}
+		rules, err := Rules(6881)
+		if err != nil {
+			t.Error(err)
+		}
+		got := map[string]int{}
+		for _, r := range rules {
+			got[fmt.Sprintf("%s %s %s, %s, in %v, interface %v", r.Table, r.Chain, r.What, r.Effect, r.wayIn, r.Interface)]++
+		}
+		for _, want := range []string{
+			"raw PREROUTING -j CT --notrack, exempts, in true, interface false",
+			"raw OUTPUT -j CT --notrack, exempts, in false, interface false",
+			"filter INPUT -m conntrack, tracks, in false, interface true",
+			"nat POSTROUTING -j MASQUERADE, tracks, in false, interface true",
+		} {
+			if got[want] != 1 {
+				t.Errorf("want %s, got %v", want, got)
+			}
+		}
+		if len(rules) != 4 {
+			t.Errorf("%v", rules)
+		}
+	})
+}
 
 func TestProbeOfRealRules(t *testing.T) {
 	for _, c := range []struct {

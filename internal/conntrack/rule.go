@@ -1,6 +1,9 @@
 package conntrack
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Effects of a Rule.
 const (
@@ -27,32 +30,55 @@ func (r Rule) String() string {
 }
 
 // weigh joins what the probe proved with the rules that were found. A rule that asks for tracking has woken its
-// family's hooks, whatever the probe saw; and what exempts only some interfaces was not seen by a probe over lo. It is
-// pure. unchecked says what stays open.
+// family's hooks, whatever the probe saw. Where the way in could not be tried, because a full table or rp_filter
+// swallows what would show it, a rule speaks for it, if the way out is free. What exempts only some interfaces, a probe
+// over lo has not seen. It is pure. unchecked says what stays open.
 func weigh(a Activity, rules []Rule) (_ Activity, unchecked []string) {
-	var asking, byInterface []Rule
+	unchecked = a.open
+	var exempting []Rule
 	for _, r := range rules {
-		switch {
-		case r.Effect == AsksForTracking:
-			asking = append(asking, r)
-		case r.Interface:
-			byInterface = append(byInterface, r)
-		case r.wayIn && a.inLost:
-			a.Exempt = true
-			a.Evidence = fmt.Sprintf("others are tracked, datagrams of the port are not (no entry on the way out; for the way in, which a full table hides, stands the rule %q)", r)
+		if r.Effect == AsksForTracking {
+			a.Rules = append(a.Rules, r)
+		} else {
+			exempting = append(exempting, r)
 		}
 	}
-	a.Rules = asking
-	if len(asking) > 0 {
-		a.Rule = asking[0].String()
+	if len(a.Rules) > 0 {
+		a.Rule = a.Rules[0].String()
 		if a.Active != Yes {
 			a.Evidence = fmt.Sprintf("the rule %q has woken tracking, although %s", a.Rule, a.Evidence)
 			unchecked = append(unchecked, "exempt: the probe's datagrams over loopback are not tracked, those of the network may be")
 			a.Active, a.Exempt = Yes, false
 		}
 	}
-	if len(byInterface) > 0 && a.Active == Yes && !a.Exempt {
-		unchecked = append(unchecked, fmt.Sprintf("exempt: the rule %q exempts by interface, and the probe travels over lo", byInterface[0]))
+	if a.Active != Yes || a.Exempt {
+		return a, unchecked
+	}
+	if speaking, all := speakers(a.unseen, exempting); all {
+		a.Exempt = true
+		a.Evidence = fmt.Sprintf("others are tracked, datagrams of the port are not (no entry on the way out; the way in could not be tried, for it stands the rule %q)", speaking)
+		return a, unchecked
+	}
+	if len(a.unseen) > 0 {
+		unchecked = append(unchecked, "exempt: the way in could not be tried, and no rule was found that would speak for it")
+	}
+	if i := slices.IndexFunc(exempting, func(r Rule) bool { return r.Interface }); i >= 0 {
+		unchecked = append(unchecked, fmt.Sprintf("exempt: the rule %q exempts by interface, and the probe travels over lo", exempting[i]))
 	}
 	return a, unchecked
+}
+
+// speakers returns a rule that exempts the port's way in, and whether there is one for each of the families, of which
+// there must be some.
+func speakers(families []string, exempting []Rule) (last Rule, all bool) {
+	for _, family := range families {
+		i := slices.IndexFunc(exempting, func(r Rule) bool {
+			return r.wayIn && !r.Interface && (r.Family == family || r.Family == "inet")
+		})
+		if i < 0 {
+			return last, false
+		}
+		last = exempting[i]
+	}
+	return last, len(families) > 0
 }
