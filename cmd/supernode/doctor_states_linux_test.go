@@ -132,7 +132,7 @@ func (p *patient) flood(port int) {
 		pace := time.NewTicker(2 * time.Millisecond)
 		defer pace.Stop()
 		for n := uint32(0); ; {
-			for range 20 {
+			for range 40 {
 				n++
 				to := &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, byte(1 + n>>16), byte(n >> 8), byte(n)}}
 				_ = unix.Sendto(fd, []byte{0}, 0, to) // refused when the table is full, which is the point

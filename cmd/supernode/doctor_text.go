@@ -32,6 +32,9 @@ func printDiagnosis(w io.Writer, d conntrack.Diagnosis) error {
 	if t := d.Table; d.Tracking.Present && d.Tracking.Active != conntrack.No && t.Limit > 0 {
 		fmt.Fprintf(&b, "  memory of the table: %s now, %s at its limit\n", bytesText(t.BytesNow), bytesText(t.BytesAtLimit))
 	}
+	if d.Tracking.BuiltIn {
+		b.WriteString("  connection tracking is built into this kernel, so there is no module to keep out\n")
+	}
 	for _, m := range d.Modules {
 		held := "nothing"
 		if len(m.Holders) > 0 {

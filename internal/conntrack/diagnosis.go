@@ -66,7 +66,8 @@ type Diagnosis struct {
 	Evidence []string `json:"evidence"`        // sentences for people, the weightiest first
 
 	Tracking struct {
-		Present bool `json:"present"` // the kernel has connection tracking
+		Present bool `json:"present"`  // the kernel has connection tracking
+		BuiltIn bool `json:"built_in"` // and not as a module
 		Activity
 	} `json:"tracking"`
 	Table struct {
@@ -95,9 +96,10 @@ type Diagnosis struct {
 		Readable       bool `json:"readable"`
 		TableFullLines int  `json:"table_full_lines"` // of the whole machine, as far back as the kernel keeps
 	} `json:"log"`
-	Modules   []Module `json:"modules"` // of connection tracking; none when built in
-	Unchecked []string `json:"unchecked"`
-	Fixes     []Fix    `json:"fixes"`
+	Modules   []Module          `json:"modules"` // of connection tracking; none when built in
+	Sources   map[string]string `json:"sources"` // where each fact was read
+	Unchecked []string          `json:"unchecked"`
+	Fixes     []Fix             `json:"fixes"`
 }
 
 // Counts are packets lost (Drop, InsertFailed, ChainTooLong) and entries evicted (EarlyDrop).

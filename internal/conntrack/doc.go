@@ -16,8 +16,9 @@
 // /proc/net is the main thread's. A caller that has entered a namespace must have locked its goroutine to its thread.
 // Limit and buckets belong to the host and are only shown in a child namespace.
 //
-// Reading changes nothing, and a probe removes its entries where it may. In particular no netlink question is asked of a kernel without connection tracking,
-// because asking would load the module (net/netfilter/nfnetlink.c, request_module).
+// Reading changes nothing, and a probe removes its entries where it may. In particular no netlink question is asked of
+// a kernel without connection tracking, because asking would load the module (net/netfilter/nfnetlink.c,
+// request_module).
 //
 // Sources: Documentation/networking/nf_conntrack-sysctl.rst, and ct_cpu_seq_show in
 // net/netfilter/nf_conntrack_standalone.c, whose column names changed over the years.

@@ -11,13 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of facts of a Host, as in its Sources and Unchecked.
-const (
-	FactEntryBytes = "entry_bytes"
-	FactModules    = "modules"
-	FactLog        = "log"
-)
-
 // maxRecords bounds how much of the kernel's log is looked at. A record takes at least 32 bytes, and a buffer of 8 MiB
 // is already uncommon.
 const maxRecords = 1 << 18

@@ -181,3 +181,16 @@ func FuzzParseSockets(f *testing.F) {
 		require.Zero(t, udp.OutDiscards+snmp.PortDrops+snmp6.PortDrops)
 	})
 }
+
+// FuzzIsTableFull: what counts has a kernel's priority in front of the semicolon, and the words behind it.
+func FuzzIsTableFull(f *testing.F) {
+	f.Add("4,1234,5678901,-;nf_conntrack: table full, dropping packet\n")
+	f.Add("4,1234,5678901,-;nf_conntrack: table full in netns 4026532218, dropping packet\n")
+	f.Add("12,1,2,-;nf_conntrack: table full, dropping packet\n")
+	f.Fuzz(func(t *testing.T, record string) {
+		if !isTableFull([]byte(record)) {
+			return
+		}
+		require.Regexp(t, `(?s)^0*[0-7](,[^;]*)?;[^\n]*_conntrack: table full[^\n]*dropping packet`, record)
+	})
+}

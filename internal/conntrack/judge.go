@@ -2,6 +2,7 @@ package conntrack
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,10 @@ func Judge(o Observation) Diagnosis {
 	if !o.Last.Present {
 		d.Tracking.Active = No
 	}
+	d.Tracking.BuiltIn = o.Last.Present && o.Host.Sources[FactModules] != "" && len(d.Modules) == 0
+	d.Sources = make(map[string]string, len(o.Last.Sources)+len(o.Host.Sources))
+	maps.Copy(d.Sources, o.Last.Sources)
+	maps.Copy(d.Sources, o.Host.Sources)
 	d.measure(o)
 	d.UDP.Unreplied, d.UDP.Stream = o.Last.UDPTimeout.Seconds(), o.Last.UDPStreamTimeout.Seconds()
 	d.Socket.Bound, d.Socket.PortDrops = o.Sockets[1].Bound, o.Sockets[1].PortDrops

@@ -91,6 +91,15 @@ func TestJudgeMeasures(t *testing.T) {
 	require.InDelta(t, 262144/30., d.Capacity.Sustainable, 1e-9)
 	require.Equal(t, 30., d.UDP.Unreplied)
 	require.Empty(t, d.Unchecked)
+	require.Equal(t, map[string]string{FactLimit: "a file"}, d.Sources)
+	require.False(t, d.Tracking.BuiltIn, "nobody looked for modules")
+
+	o.Host.Sources = map[string]string{FactModules: "another"}
+	d = Judge(o)
+	require.True(t, d.Tracking.BuiltIn)
+	require.Equal(t, map[string]string{FactLimit: "a file", FactModules: "another"}, d.Sources)
+	o.Host.Modules = []Module{{Name: "nf_conntrack"}}
+	require.False(t, Judge(o).Tracking.BuiltIn)
 
 	o.Host = Host{Unchecked: []string{"entry_bytes: permission denied"}}
 	o.Unchecked = []string{"rules: permission denied"}

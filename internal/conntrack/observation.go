@@ -41,3 +41,10 @@ type Sockets struct {
 	OutDiscards         uint64 // IP and IPv6: among others, every packet that netfilter refuses on its way out
 	Unchecked           []string
 }
+
+// Names of facts of a Host, as in its Sources and Unchecked.
+const (
+	FactEntryBytes = "entry_bytes"
+	FactModules    = "modules"
+	FactLog        = "log"
+)

@@ -1,7 +1,10 @@
 package conntrack
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"supernode/internal/apart"
 )
@@ -97,6 +101,69 @@ func TestProbeUnderStrictFilter(t *testing.T) {
 			t.Errorf("another port is not exempt by that rule: %+v, %q", a, unchecked)
 		}
 	})
+}
+
+// TestProbeHardlyDisturbs has the server's socket, and all that a probe sends there is one datagram a family.
+func TestProbeHardlyDisturbs(t *testing.T) {
+	apartly(t, func() {
+		nft(t, statefulRules)
+		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err == nil {
+			defer unix.Close(fd)
+			err = errors.Join(unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0),
+				unix.Bind(fd, &unix.SockaddrInet6{Port: 6881}))
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := Probe(6881); err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for buf := make([]byte, 100); ; {
+			n, from, err := unix.Recvfrom(fd, buf, 0)
+			if err != nil {
+				break
+			}
+			ip := addrPort(from).Addr().Unmap()
+			if ip.Is4() {
+				ip = netip.PrefixFrom(ip, 24).Masked().Addr()
+			}
+			got = append(got, fmt.Sprintf("%v %x", ip, buf[:n]))
+		}
+		if !slices.Equal(got, []string{"192.0.2.0 00", "::1 00"}) {
+			t.Errorf("the server received %q", got)
+		}
+	})
+}
+
+// TestDatagramChecksums: the sum over what is covered, its field included, is nothing, and the field never says "none".
+func TestDatagramChecksums(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	v4 := func() netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(random.Uint32()), byte(random.Uint32())}), uint16(random.Uint32()))
+	}
+	v6 := func() netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(random.Uint32())}), uint16(random.Uint32()))
+	}
+	for i := range 200000 { // enough to meet the sum that must not be written as 0
+		address, header := v4, ipv4Header
+		if i%2 == 1 {
+			address, header = v6, ipv6Header
+		}
+		from, to := address(), address()
+		payload := make([]byte, i%4)
+		packet := datagram(from, to, payload)
+		udp := packet[header:]
+		if header == ipv4Header && checksum(packet[:header]) != 0 {
+			t.Fatalf("IPv4 header % x", packet)
+		}
+		pseudo := slices.Concat(from.Addr().AsSlice(), to.Addr().AsSlice(), []byte{0, protoUDP, 0, byte(len(udp))})
+		if checksum(pseudo, udp) != 0 || udp[6] == 0 && udp[7] == 0 {
+			t.Fatalf("UDP % x", packet)
+		}
+	}
 }
 
 // TestRulesOfIPTables reads what iptables writes into nftables: a match, a target, and the exemption of a port.
