@@ -47,7 +47,7 @@ func TestFixUnderFlood(t *testing.T) {
 	ctx, enough := context.WithCancel(t.Context())
 	flooded := make(chan error, 1)
 	go func() { flooded <- f.pour(ctx) }()
-	report := inLab(t, l, built, "doctor", "--fix", "notrack", "--fix-window", "1s")
+	report := inLab(t, l, built, "doctor", "--fix", "notrack", "--interval", "1s")
 	enough()
 	require.NoError(t, <-flooded)
 	seen := regexp.MustCompile(`Before: .*?(\d+) of (\d+) datagrams from other hosts(?s:.*)After: a flow leaves no entry; (\d+) of (\d+) datagrams`).FindStringSubmatch(report)

@@ -68,7 +68,7 @@ is 0 for done, or nothing to do, 1 if it failed, and 2 for a wrong flag.`,
 				return err
 			}
 			if o.cure.asked() {
-				return o.cure.run(cmd.Context(), uint16(o.port), cmd.InOrStdin(), cmd.OutOrStdout())
+				return o.cure.run(cmd.Context(), uint16(o.port), o.interval, cmd.InOrStdin(), cmd.OutOrStdout())
 			}
 			verdict, err := o.run(cmd.Context(), cmd.OutOrStdout())
 			if err != nil { // whatever failed, there is no verdict
@@ -86,7 +86,7 @@ is 0 for done, or nothing to do, 1 if it failed, and 2 for a wrong flag.`,
 	f.BoolVar(&o.json, "json", false, "print JSON: an object, an array with --all-netns, an object a line with --watch")
 	f.BoolVar(&o.watch, "watch", false, "look again and again, until Ctrl-C: a live view on a terminal, a line each time elsewhere")
 	f.BoolVar(&o.allNetns, "all-netns", false, "ask in every network namespace of this machine, as containers have them")
-	f.DurationVar(&o.interval, "interval", 2*time.Second, "watch what is lost for `TIME` before the verdict")
+	f.DurationVar(&o.interval, "interval", 2*time.Second, "watch what is lost for `TIME` before the verdict; with --fix, before it and after")
 	o.cure.register(f)
 	return cmd
 }

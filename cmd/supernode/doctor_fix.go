@@ -23,7 +23,6 @@ type cureOptions struct {
 	entries bool
 	flush   bool
 	yes     bool
-	window  time.Duration
 }
 
 func (o *cureOptions) register(f *pflag.FlagSet) {
@@ -33,8 +32,6 @@ func (o *cureOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.flush, "flush", false, "delete what the table holds for the port, after asking")
 	f.BoolVar(&o.dryRun, "dry-run", false, "with --fix, --undo or --flush: say what would be done, and do nothing")
 	f.BoolVar(&o.yes, "yes", false, "with --flush: do not ask")
-	f.DurationVar(&o.window, "fix-window", 2*time.Second, "with --fix: watch the port's traffic for this `TIME` before, and after")
-	f.Lookup("fix-window").DefValue = "2s"
 }
 
 // asked says that one of the flags was given, and so that doctor is to do this and not to diagnose.
@@ -59,14 +56,13 @@ func (o *cureOptions) settle() error {
 		return usageError{errors.New("--dry-run needs --fix, --undo or --flush")}
 	case o.yes && !o.flush:
 		return usageError{errors.New("--yes is for --flush only")}
-	case o.window < 0 || o.window > time.Hour:
-		return wrong("fix-window", o.window.String(), "must be up to 1h, as in 2s")
 	}
 	return nil
 }
 
-// run does what was asked for, in this network namespace. stdin is asked for consent if it is a terminal.
-func (o *cureOptions) run(ctx context.Context, port uint16, stdin io.Reader, stdout io.Writer) error {
+// run does what was asked for, in this network namespace. A fix watches the port for the time of window before it, and
+// after. stdin is asked for consent if it is a terminal.
+func (o *cureOptions) run(ctx context.Context, port uint16, window time.Duration, stdin io.Reader, stdout io.Writer) error {
 	if err := o.settle(); err != nil {
 		return err
 	}
@@ -82,7 +78,7 @@ func (o *cureOptions) run(ctx context.Context, port uint16, stdin io.Reader, std
 	case o.undo:
 		return o.undoFix(port, stdout)
 	case o.fix != "":
-		return o.applyFix(ctx, port, facts, stdout)
+		return o.applyFix(ctx, port, window, facts, stdout)
 	case o.flush:
 		return o.flushPort(ctx, port, stdin, stdout)
 	default:
@@ -113,12 +109,12 @@ func (o *cureOptions) undoFix(port uint16, stdout io.Writer) error {
 }
 
 // applyFix exempts the port. A cure that does not hold is an error, and leaves nothing behind.
-func (o *cureOptions) applyFix(ctx context.Context, port uint16, facts conntrack.Facts, stdout io.Writer) error {
+func (o *cureOptions) applyFix(ctx context.Context, port uint16, window time.Duration, facts conntrack.Facts, stdout io.Writer) error {
 	fix := conntrack.NotrackFix(port)
 	if o.dryRun {
 		return writeFix(stdout, fix)
 	}
-	r, err := conntrack.Cure(ctx, port, o.window)
+	r, err := conntrack.Cure(ctx, port, window)
 	if err != nil {
 		return err
 	}

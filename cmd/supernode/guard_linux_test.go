@@ -68,7 +68,7 @@ func TestNotrackNode(t *testing.T) {
 	inNamespace(t, func() {
 		shell(t, wakeTracking)
 		before := shell(t, "nft list ruleset")
-		_, _, exit := command(t, "doctor", "--port", "6881", "--fix", "notrack", "--fix-window", "10ms")
+		_, _, exit := command(t, "doctor", "--port", "6881", "--fix", "notrack", "--interval", "100ms")
 		require.Zero(t, exit)
 		require.Equal(t, []string{"table inet supernode_notrack_6881"}, tables(t), "left by somebody else")
 
