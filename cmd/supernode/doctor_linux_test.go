@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,21 +96,22 @@ func TestDoctorWatchesLive(t *testing.T) {
 	}
 }
 
-// TestDoctorEverywhere asks in all namespaces, among them one that tracks.
+// TestDoctorEverywhere asks in all namespaces, among them one that tracks and has a socket on a port of its own.
 func TestDoctorEverywhere(t *testing.T) {
 	apart.NeedRoot(t)
 	var all []conntrack.Diagnosis
 	var text string
+	const port = 26881
 	visit(t, func(p *patient) {
 		p.nft(statefulRules)
-		p.bind()
+		p.bindPort(port)
 		held := exec.Command("cat") // a process in the namespace, besides a thread of ours
 		stdin, err := held.StdinPipe()
 		p.must("make a pipe", err)
 		p.must("start a process", held.Start())
 		p.clean = append(p.clean, func() { stdin.Close(); held.Wait() })
 		run := func(args ...string) []byte {
-			out, err := exec.Command(built, append([]string{"doctor", "--all-netns", "--interval", "100ms"}, args...)...).Output()
+			out, err := exec.Command(built, append([]string{"doctor", "--all-netns", "--interval", "100ms", "--port", strconv.Itoa(port)}, args...)...).Output()
 			if ended, ok := err.(*exec.ExitError); ok && len(ended.Stderr) == 0 {
 				err = nil // the verdict of some namespace of this machine
 			}
@@ -122,12 +124,13 @@ func TestDoctorEverywhere(t *testing.T) {
 	tracked := 0
 	for _, d := range all {
 		require.NotEmpty(t, d.Netns)
-		if strings.Contains(d.Netns, "(cat)") && d.Verdict == conntrack.Tracked && d.Socket.Bound {
+		if d.Socket.Bound {
+			require.Equal(t, conntrack.Tracked, d.Verdict)
 			tracked++
 		}
 	}
 	require.Equal(t, 1, tracked, "%+v", all)
 	require.GreaterOrEqual(t, len(all), 2)
 	require.Regexp(t, `(?m)^NAMESPACE +PORT +VERDICT`, text)
-	require.Regexp(t, `(?m)^pid \d+ \(cat\) +6881 bound +tracked +\d+ +\d+ +0 +datagrams of port 6881 are tracked`, text)
+	require.Regexp(t, `(?m)^pid \d+ \(.+\) +26881 bound +tracked +\d+ +\d+ +0 +datagrams of port 26881 are tracked`, text)
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"text/tabwriter"
 
 	"supernode/internal/conntrack"
@@ -15,23 +17,28 @@ func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) (worst
 	if err != nil {
 		return conntrack.Unknown, err
 	}
-	all, errs := conntrack.ForEach(list, func(n conntrack.Namespace) (conntrack.Diagnosis, error) {
+	found, errs := conntrack.ForEach(list, func(conntrack.Namespace) (conntrack.Diagnosis, error) {
 		return o.diagnose(ctx)
 	})
 	if err := ctx.Err(); err != nil {
 		return conntrack.Unknown, err
 	}
 	worst = conntrack.Inactive
-	for i, n := range list {
+	all := found[:0]
+	for i, d := range found {
+		if errors.Is(errs[i], fs.ErrNotExist) {
+			continue // it ended before we came
+		}
 		if errs[i] != nil {
-			all[i] = conntrack.Judge(conntrack.Observation{Port: uint16(o.port)})
-			all[i].Verdict, all[i].Evidence = conntrack.Unknown, []string{errs[i].Error()}
-			all[i].Unchecked = append(all[i].Unchecked, "namespace: "+errs[i].Error())
+			d = conntrack.Judge(conntrack.Observation{Port: uint16(o.port)})
+			d.Verdict, d.Evidence = conntrack.Unknown, []string{errs[i].Error()}
+			d.Unchecked = append(d.Unchecked, "namespace: "+errs[i].Error())
 		}
-		all[i].Netns = n.Name
-		if conntrack.Worse(all[i].Verdict, worst) > 0 {
-			worst = all[i].Verdict
+		d.Netns = list[i].Name
+		if conntrack.Worse(d.Verdict, worst) > 0 {
+			worst = d.Verdict
 		}
+		all = append(all, d)
 	}
 	if o.json {
 		return worst, printJSON(stdout, all)

@@ -93,13 +93,15 @@ type findings struct {
 	text string
 }
 
-// doctor runs the command in the namespace, as root or as nobody.
-func (p *patient) doctor(asNobody bool) (f findings) {
+// doctor runs the command in the namespace, as root or as nobody, who may have capabilities.
+func (p *patient) doctor(asNobody bool, capabilities ...uintptr) (f findings) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built, "doctor", "--json", "--interval", "300ms")
 	if asNobody {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities,
+		}
 	}
 	out, err := cmd.Output()
 	var ended *exec.ExitError
@@ -114,11 +116,13 @@ func (p *patient) doctor(asNobody bool) (f findings) {
 }
 
 // bind opens the port, with a receive buffer so small that it is soon full, since nobody reads.
-func (p *patient) bind() {
+func (p *patient) bind() { p.bindPort(doctorPort) }
+
+func (p *patient) bindPort(port int) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	p.must("open a socket", err)
 	p.must("set its buffer", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 2048))
-	p.must("bind it", unix.Bind(fd, &unix.SockaddrInet4{Port: doctorPort}))
+	p.must("bind it", unix.Bind(fd, &unix.SockaddrInet4{Port: port}))
 	p.clean = append(p.clean, func() { unix.Close(fd) })
 }
 
@@ -227,6 +231,15 @@ func TestDoctorOfRealStates(t *testing.T) {
 		}, false, conntrack.Tracked, 0, []string{"ip filter INPUT handle", "-m conntrack"}},
 		{"exempt", func(p *patient) { p.nft(statefulRules + "\n" + exemptingRules) }, false, conntrack.Exempt, 0,
 			[]string{"others are tracked, datagrams of port 6881 are not"}},
+		{"exempt by iptables", func(p *patient) {
+			for _, rule := range []string{
+				"-A INPUT -m conntrack --ctstate INVALID -j DROP",
+				"-t raw -A PREROUTING -p udp --dport 6881 -j CT --notrack",
+				"-t raw -A OUTPUT -p udp --sport 6881 -j CT --notrack",
+			} {
+				p.command("", "iptables-nft", strings.Fields(rule)...)
+			}
+		}, false, conntrack.Exempt, 0, []string{"others are tracked, datagrams of port 6881 are not"}},
 		{"tracked, asked by nobody", func(p *patient) { p.nft(statefulRules) }, true, conntrack.Tracked, 0,
 			[]string{"rose by [8 8 8 8 8]"}},
 		{"too many new flows", func(p *patient) { p.nft(statefulRules); p.bind(); p.flood(doctorPort) }, false, conntrack.NearLimit, 1,
@@ -267,6 +280,17 @@ func check(t *testing.T, f findings, verdict conntrack.Verdict, exit int, says .
 	for _, s := range says {
 		require.Contains(t, evidence, s)
 	}
+}
+
+// TestDoctorWithoutRawSockets: who may look at entries but cannot send as the port does, cannot tell that it is exempt.
+func TestDoctorWithoutRawSockets(t *testing.T) {
+	var f findings
+	visit(t, func(p *patient) {
+		p.nft(statefulRules + "\n" + exemptingRules)
+		f = p.doctor(true, unix.CAP_NET_ADMIN)
+	})
+	check(t, f, conntrack.Tracked, 0, "not every way of port 6881 could be tried", "needs CAP_NET_RAW", "asked for by inet filter input")
+	require.Contains(t, strings.Join(f.Unchecked, "\n"), "exempt: ")
 }
 
 // TestDoctorOfFullTable fills the table of one namespace, first nearly, then wholly, lets a flood meet it, and then

@@ -73,15 +73,17 @@ func (c Counts) lost() uint64 { return c.Drop + c.InsertFailed + c.ChainTooLong 
 func window(o Observation) Window {
 	since := func(now, then uint64) uint64 { return max(now, then) - then }
 	first, last := o.Sockets[0], o.Sockets[1]
+	noBuffer := since(last.SendBufferErrors, first.SendBufferErrors)
 	return Window{
 		Seconds: o.Window.Seconds(),
 		Entries: int64(o.Last.Count) - int64(o.First.Count),
 		Counts:  counts(o.Last.Counters.Sub(o.First.Counters)),
 
 		ReceiveBufferErrors: since(last.ReceiveBufferErrors, first.ReceiveBufferErrors),
-		SendBufferErrors:    since(last.SendBufferErrors, first.SendBufferErrors),
+		SendBufferErrors:    noBuffer,
 		PortDrops:           since(last.PortDrops, first.PortDrops),
-		SendsRefused:        since(last.OutDiscards, first.OutDiscards),
+		// A send that found no buffer is mostly counted twice (net/ipv4/ip_output.c, ip_send_skb, and udp.c, udp_send_skb).
+		SendsRefused: since(since(last.OutDiscards, first.OutDiscards), noBuffer),
 	}
 }
 

@@ -63,6 +63,7 @@ func TestJudge(t *testing.T) {
 		{"logged", func(o *Observation) { o.Host.TableFull = 2 }, Tracked, "full table 2 times"},
 		{"slow server", func(o *Observation) { o.Sockets[1].PortDrops, o.Sockets[1].ReceiveBufferErrors = 4, 6 }, Tracked, "not connection tracking: 6 datagrams were dropped at full receive buffers (4 of this port)"},
 		{"send buffer", func(o *Observation) { o.Sockets[1].SendBufferErrors = 4 }, Tracked, "4 datagrams found the send buffer full"},
+		{"send buffer and a rule", func(o *Observation) { o.Sockets[1].SendBufferErrors, o.Sockets[1].OutDiscards = 4, 6 }, Tracked, "2 packets were refused"},
 		{"refused by a rule", func(o *Observation) { o.Sockets[1].OutDiscards = 4 }, Tracked, "not connection tracking: 4 packets were refused"},
 		{"refused by the table", func(o *Observation) { o.Sockets[1].OutDiscards = 4; count(o, Drop, 4) }, Dropping, "to the sender that is EPERM"},
 		{"a socket that was closed", func(o *Observation) { o.Sockets[0].PortDrops = 9 }, Tracked, "no UDP socket has port 6881"},
@@ -259,6 +260,11 @@ func TestConclude(t *testing.T) {
 		require.Equal(t, c.unseen, a.unseen, c.name)
 		require.Contains(t, a.Evidence, c.evidence, c.name)
 	}
+
+	a := conclude(6881, every(false, leg{err: errors.New("no right")}, leg{err: errors.New("no right")}, lost, entry))
+	require.Equal(t, Yes, a.Active)
+	require.False(t, a.Exempt)
+	require.Len(t, a.open, 1, "that nothing of the port was seen to be tracked does not say that it is not")
 }
 
 func TestConcludeByCount(t *testing.T) {

@@ -103,6 +103,8 @@ func conclude(port uint16, legs []leg) Activity {
 	a.Exempt = a.Active == Yes && exempt
 	if tracked {
 		a.unseen = nil
+	} else if a.Active == Yes && !a.Exempt && a.unseen == nil {
+		a.open = []string{fmt.Sprintf("exempt: not every way of port %d could be tried", port)}
 	}
 	var head string
 	switch {

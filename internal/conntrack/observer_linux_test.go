@@ -164,7 +164,7 @@ func TestNamespaces(t *testing.T) {
 	}
 	require.Equal(t, 1, seen[ours.Ino])
 	require.Equal(t, 1, seen[its.Ino])
-	require.Contains(t, names[its.Ino], "(cat)")
+	require.Regexp(t, `^pid \d+ \(.+\)$`, names[its.Ino])
 
 	inodes, errs := ForEach(list, func(Namespace) (uint64, error) {
 		var st unix.Stat_t
@@ -172,8 +172,10 @@ func TestNamespaces(t *testing.T) {
 		return st.Ino, err
 	})
 	for i, n := range list {
-		require.NoError(t, errs[i], n.Name)
-		require.Equal(t, n.Inode, inodes[i], n.Name)
+		if n.Inode == ours.Ino || n.Inode == its.Ino { // others may have ended meanwhile
+			require.NoError(t, errs[i], n.Name)
+			require.Equal(t, n.Inode, inodes[i], n.Name)
+		}
 	}
 
 	// A name comes before a process.
