@@ -100,7 +100,7 @@ func TestDoctorWatchesLive(t *testing.T) {
 func TestDoctorEverywhere(t *testing.T) {
 	apart.NeedRoot(t)
 	var all []conntrack.Diagnosis
-	var text string
+	var text, nobody string
 	const port = 26881
 	visit(t, func(p *patient) {
 		p.nft(statefulRules)
@@ -120,7 +120,14 @@ func TestDoctorEverywhere(t *testing.T) {
 		}
 		p.must("read what doctor printed", json.Unmarshal(run("--json"), &all))
 		text = string(run())
+		cmd := exec.Command(built, "doctor", "--all-netns", "--interval", "100ms", "--port", strconv.Itoa(port))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.Output()
+		p.must("run doctor as nobody", err)
+		nobody = string(out)
 	})
+	require.Regexp(t, `(?m)^pid \d+ \(supernode\) +26881 bound +tracked `, nobody, "one's own namespace is open to everybody")
+	require.Regexp(t, `not checked: the namespaces of \d+ processes`, nobody)
 	tracked := 0
 	for _, d := range all {
 		require.NotEmpty(t, d.Netns)

@@ -31,7 +31,7 @@ func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) (worst
 		}
 		if errs[i] != nil {
 			d = conntrack.Judge(conntrack.Observation{Port: uint16(o.port)})
-			d.Verdict, d.Evidence = conntrack.Unknown, []string{errs[i].Error()}
+			d.Verdict, d.Evidence, d.Tracking.Active = conntrack.Unknown, []string{errs[i].Error()}, conntrack.CannotSay
 			d.Unchecked = append(d.Unchecked, "namespace: "+errs[i].Error())
 		}
 		d.Netns = list[i].Name
