@@ -73,7 +73,7 @@ func startGuard(mode string, listen []netip.AddrPort, log *slog.Logger) (g *guar
 	if mode == conntrackIgnore {
 		return nil, nil
 	}
-	g = &guard{port: listen[0].Port(), log: log, judge: conntrack.Judge, probe: conntrack.Probe}
+	g = &guard{port: listen[0].Port(), log: log, judge: conntrack.Judge, probe: conntrack.Prove}
 	if mode == conntrackNotrack {
 		for _, port := range portsOf(listen) {
 			hold, err := conntrack.HoldExempt(port)

@@ -31,6 +31,9 @@ func Cure(context.Context, uint16, time.Duration) (CureReport, error) {
 	return CureReport{}, errors.ErrUnsupported
 }
 
+// Prove returns errors.ErrUnsupported.
+func Prove(uint16) (Activity, error) { return Activity{Active: CannotSay}, errors.ErrUnsupported }
+
 // ReadEntries returns errors.ErrUnsupported.
 func ReadEntries(context.Context, uint16) (*Entries, error) { return nil, errors.ErrUnsupported }
 

@@ -213,3 +213,21 @@ func TestBlacklistFix(t *testing.T) {
 	do(t, f.Undo[:1])
 	require.NoFileExists(t, file)
 }
+
+// TestProve: the port is tracked, by a rule that is named, until our table exempts it.
+func TestProve(t *testing.T) {
+	tool(t, "nft")
+	alone(t, func() {
+		// The address is one that datagrams can come in for.
+		sh(t, stateful+"\nip addr add 198.18.0.1/32 dev lo")
+		a, err := Prove(6881)
+		require.NoError(t, err)
+		require.Equal(t, Yes, a.Active)
+		require.False(t, a.Exempt, a.Evidence)
+		require.Contains(t, a.Rule, "inet filter")
+		require.NoError(t, ExemptPort(6881))
+		a, err = Prove(6881)
+		require.NoError(t, err)
+		require.True(t, a.Exempt, a.Evidence)
+	})
+}
