@@ -70,7 +70,8 @@ func (o *cureOptions) run(ctx context.Context, port uint16, window time.Duration
 	if err != nil {
 		return err
 	}
-	if !facts.Present && !o.undo && !o.dryRun { // asking further would load it
+	rehearsal := o.fix != "" && o.dryRun
+	if !facts.Present && !o.undo && !rehearsal { // asking further would load it
 		_, err := fmt.Fprintln(stdout, "Nothing to do: this kernel has no connection tracking, or has not loaded it.")
 		return err
 	}
@@ -110,9 +111,8 @@ func (o *cureOptions) undoFix(port uint16, stdout io.Writer) error {
 
 // applyFix exempts the port. A cure that does not hold is an error, and leaves nothing behind.
 func (o *cureOptions) applyFix(ctx context.Context, port uint16, window time.Duration, facts conntrack.Facts, stdout io.Writer) error {
-	fix := conntrack.NotrackFix(port)
 	if o.dryRun {
-		return writeFix(stdout, fix)
+		return writeFix(stdout, conntrack.NotrackFix(port))
 	}
 	r, err := conntrack.Cure(ctx, port, window)
 	if err != nil {
