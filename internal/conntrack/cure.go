@@ -13,6 +13,12 @@ func (p Passage) Share() (share float64, ok bool) {
 	return min(1, float64(p.Through)/float64(p.Came)), true
 }
 
+// suffers says that a part of them gets lost on the way.
+func (p Passage) suffers() bool {
+	share, ok := p.Share()
+	return ok && share < 0.9
+}
+
 // enoughDatagrams is how many must come for a share to mean something: one lost of fewer would look like ten percent.
 const enoughDatagrams = 10
 

@@ -39,7 +39,7 @@ func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport,
 	if r.Before, err = look(ctx, port, window, nil); err != nil {
 		return r, err
 	}
-	if r.Before.TrackedKnown && !r.Before.Tracked {
+	if r.Before.TrackedKnown && !r.Before.Tracked && !r.Before.In.suffers() {
 		// Loopback alone may be exempt.
 		entries, err := ReadEntries(ctx, port)
 		if r.Needless = err == nil && entries.Total == 0; r.Needless || err != nil {
