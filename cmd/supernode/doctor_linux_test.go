@@ -110,21 +110,19 @@ func TestDoctorEverywhere(t *testing.T) {
 		p.must("make a pipe", err)
 		p.must("start a process", held.Start())
 		p.clean = append(p.clean, func() { stdin.Close(); held.Wait() })
-		run := func(args ...string) []byte {
-			out, err := exec.Command(built, append([]string{"doctor", "--all-netns", "--interval", "100ms", "--port", strconv.Itoa(port)}, args...)...).Output()
+		run := func(credential *syscall.Credential, args ...string) []byte {
+			cmd := exec.Command(built, append([]string{"doctor", "--all-netns", "--interval", "100ms", "--port", strconv.Itoa(port)}, args...)...)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
+			out, err := cmd.Output()
 			if ended, ok := err.(*exec.ExitError); ok && len(ended.Stderr) == 0 {
 				err = nil // the verdict of some namespace of this machine
 			}
 			p.must("run doctor", err)
 			return out
 		}
-		p.must("read what doctor printed", json.Unmarshal(run("--json"), &all))
-		text = string(run())
-		cmd := exec.Command(built, "doctor", "--all-netns", "--interval", "100ms", "--port", strconv.Itoa(port))
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, err := cmd.Output()
-		p.must("run doctor as nobody", err)
-		nobody = string(out)
+		p.must("read what doctor printed", json.Unmarshal(run(nil, "--json"), &all))
+		text = string(run(nil))
+		nobody = string(run(&syscall.Credential{Uid: 65534, Gid: 65534}))
 	})
 	require.Regexp(t, `(?m)^pid \d+ \(supernode\) +26881 bound +tracked `, nobody, "one's own namespace is open to everybody")
 	require.Regexp(t, `not checked: the namespaces of \d+ processes`, nobody)

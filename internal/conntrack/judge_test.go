@@ -277,6 +277,7 @@ func TestConcludeByCount(t *testing.T) {
 		{[]int64{8, 8, 8}, []int64{0, 0, 0}, 0, 0, Yes},
 		{[]int64{8, 11, 9}, []int64{1, -2, 0}, 0, 0, Yes},
 		{[]int64{0, 0, 0}, []int64{0, 0, 0}, 0, 0, No},
+		{[]int64{8, 7, 8}, []int64{0, 0, 0}, 0, 0, Yes}, // one had the ports of a former flow
 		{[]int64{8, 8, 8}, []int64{0, 9, 0}, 0, 0, CannotSay},
 		{[]int64{8, 3, 8}, []int64{0, 0, 0}, 0, 0, CannotSay},
 		{[]int64{0, 0, 0}, []int64{0, 1, 0}, 0, 0, CannotSay},

@@ -155,12 +155,13 @@ func (p *prober) try(l *leg, at *endpoint, send func() (from netip.AddrPort, err
 }
 
 // probeByCount is the probe for those who may not look at entries: flows between sockets of ours must step the count
-// by as many, each time, and the count must not step so when nothing is sent. In a namespace whose count never rests
-// that proves nothing, and so it says.
+// each time, and the count must not step so when nothing is sent. In a namespace whose count never rests that proves
+// nothing, and so it says.
 func probeByCount(facts *Reader) (Activity, error) {
+	cannot := func(err error) (Activity, error) { return Activity{Active: CannotSay, Evidence: err.Error()}, err }
 	listener, err := listenUDP(ipv4.loopback)
 	if err != nil {
-		return Activity{Active: CannotSay, Evidence: err.Error()}, err
+		return cannot(err)
 	}
 	defer listener.close()
 	var steps, rests []int64
@@ -170,17 +171,14 @@ func probeByCount(facts *Reader) (Activity, error) {
 		var seen [3]Facts
 		for i := range seen {
 			if i == 2 {
-				for range countFlows {
-					_, err := sendFromAnother(listener.addr)
-					if errors.Is(err, unix.EPERM) {
-						refused++
-					} else if err != nil {
-						return Activity{Active: CannotSay, Evidence: err.Error()}, err
-					}
+				n, err := sendNewFlows(listener.addr)
+				if err != nil {
+					return cannot(err)
 				}
+				refused += n
 			}
 			if seen[i], err = facts.Read(); err != nil {
-				return Activity{Active: CannotSay, Evidence: err.Error()}, err
+				return cannot(err)
 			}
 		}
 		rests = append(rests, int64(seen[1].Count-seen[0].Count))
@@ -188,6 +186,24 @@ func probeByCount(facts *Reader) (Activity, error) {
 		dropped += seen[2].Counters.Sub(seen[1].Counters)[Drop]
 	}
 	return concludeByCount(steps, rests, refused, dropped), nil
+}
+
+// sendNewFlows sends countFlows datagrams, each from another socket, and returns how many were refused.
+func sendNewFlows(to netip.AddrPort) (refused int, err error) {
+	for range countFlows {
+		from, err := listenUDP(to.Addr())
+		if err != nil {
+			return refused, err
+		}
+		defer from.close() // at the end, so that no other gets its port
+		switch err := unix.Sendto(from.fd, probePayload, 0, sockaddr(to)); {
+		case errors.Is(err, unix.EPERM):
+			refused++
+		case err != nil:
+			return refused, fmt.Errorf("send probe to %v: %w", to, err)
+		}
+	}
+	return refused, nil
 }
 
 // await removes the flow's entry, waiting a little for it to appear, and reports whether there was one.
