@@ -23,6 +23,7 @@ type doctorOptions struct {
 	watch    bool
 	allNetns bool
 	interval time.Duration
+	cure     cureOptions
 }
 
 // statusError ends the process with a status of its own. Without an error inside, all was said already.
@@ -54,13 +55,20 @@ for the 40 entries of half a minute that an ordinary user needs to see the count
 user sees less; what could not be checked is listed.
 
 Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now (or a wrong flag),
-3 could not tell. That of --watch is the last verdict's, that of --all-netns the worst one's.`,
+3 could not tell. That of --watch is the last verdict's, that of --all-netns the worst one's.
+
+--fix notrack, --undo and --flush do change something, and --entries lists something. Then the status
+is 0 for done, or nothing to do, 1 if it failed, and 2 for a wrong flag.`,
 		Example: `  supernode doctor                    # the port that supernode listens on by default
   supernode doctor --port 53 --json
-  supernode doctor --watch --interval 1s`,
+  supernode doctor --watch --interval 1s
+  supernode doctor --fix notrack      # exempt the port, prove that it helped, else take it back`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
+			}
+			if o.cure.asked() {
+				return o.cure.run(cmd.Context(), uint16(o.port), o.interval, cmd.InOrStdin(), cmd.OutOrStdout())
 			}
 			verdict, err := o.run(cmd.Context(), cmd.OutOrStdout())
 			if err != nil { // whatever failed, there is no verdict
@@ -78,7 +86,8 @@ Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now (or 
 	f.BoolVar(&o.json, "json", false, "print JSON: an object, an array with --all-netns, an object a line with --watch")
 	f.BoolVar(&o.watch, "watch", false, "look again and again, until Ctrl-C: a live view on a terminal, a line each time elsewhere")
 	f.BoolVar(&o.allNetns, "all-netns", false, "ask in every network namespace of this machine, as containers have them")
-	f.DurationVar(&o.interval, "interval", 2*time.Second, "watch what is lost for `TIME` before the verdict")
+	f.DurationVar(&o.interval, "interval", 2*time.Second, "watch what is lost for `TIME` before the verdict; with --fix, before it and after")
+	o.cure.register(f)
 	return cmd
 }
 
@@ -88,6 +97,8 @@ func (o *doctorOptions) check() error {
 		return wrong("port", strconv.Itoa(o.port), "must be 1 to 65535")
 	case o.interval < 100*time.Millisecond || o.interval > time.Hour:
 		return wrong("interval", o.interval.String(), "must be 100ms to 1h, as in 2s")
+	case o.cure.asked() && (o.json || o.watch || o.allNetns):
+		return usageError{errors.New("--json, --watch and --all-netns belong to the diagnosis: leave them out with --fix, --undo, --entries and --flush")}
 	case o.watch && o.allNetns:
 		return usageError{errors.New("--watch and --all-netns cannot be combined: leave one of them out")}
 	}

@@ -275,6 +275,7 @@ func check(t *testing.T, f findings, verdict conntrack.Verdict, exit int, says .
 	t.Logf("%s, exit %d: %s", f.Verdict, f.exit, strings.Join(f.Evidence, "; "))
 	require.Equal(t, verdict, f.Verdict, f.text)
 	require.Equal(t, exit, f.exit)
+	documented(t, f)
 	evidence := strings.Join(f.Evidence, "\n")
 	for _, s := range says {
 		require.Contains(t, evidence, s)

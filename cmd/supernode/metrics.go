@@ -9,7 +9,6 @@ import (
 
 	"supernode/dht"
 	"supernode/dht/wire"
-	"supernode/internal/conntrack"
 )
 
 // collector turns the workers' counts into metrics at each scrape. Nothing is prepared in advance, so that the
@@ -57,6 +56,9 @@ var (
 	descStateSize = desc("state_bytes", "Size of the last saved state.")
 	descCtEntries = desc("conntrack_entries", "Connection tracking entries in the node's network namespace.")
 	descCtLimit   = desc("conntrack_limit", "Connection tracking entries at most, host-wide.")
+	descCtVerdict = desc("conntrack_verdict", "1 for what connection tracking does to the node now, 0 for the rest.", "verdict")
+	descCtDrops   = desc("conntrack_drops_total", "Packets of the network namespace dropped since the table was full.")
+	descCtEarly   = desc("conntrack_early_drops_total", "Entries of the network namespace evicted to make room.")
 )
 
 // Describe leaves the metrics undescribed: which of them exist depends on what the kernel tells.
@@ -121,10 +123,28 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descStateTook, time.Duration(k.took.Load()).Seconds())
 		gauge(descStateSize, float64(k.bytes.Load()))
 	}
-	if facts, err := conntrack.Read(); err == nil && facts.Present {
-		gauge(descCtEntries, float64(facts.Count))
-		gauge(descCtLimit, float64(facts.Limit))
+	c.collectConntrack(counter, gauge)
+}
+
+func (c collector) collectConntrack(counter func(*prometheus.Desc, uint64, ...string), gauge func(*prometheus.Desc, float64, ...string)) {
+	s := c.w.guard.status()
+	if s == nil {
+		return
 	}
+	for _, v := range verdicts {
+		is := 0.0
+		if v == s.Verdict {
+			is = 1
+		}
+		gauge(descCtVerdict, is, string(v))
+	}
+	if !s.Present {
+		return
+	}
+	gauge(descCtEntries, float64(s.Entries))
+	gauge(descCtLimit, float64(s.Limit))
+	counter(descCtDrops, s.Drops)
+	counter(descCtEarly, s.EarlyDrop)
 }
 
 // batchHistogram makes cumulative buckets with upper bounds 1, 3, 7, ... of the counts by number of bits.

@@ -45,6 +45,7 @@ type options struct {
 	maxPeers     int
 	maxItems     int
 	rateLimit    string
+	conntrack    string
 	stateDir     string
 	statePeriod  time.Duration
 	logLevel     string
@@ -79,6 +80,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.IntVar(&o.maxPeers, "max-peers", dht.DefaultMaxPeers, "store at most `N` peers")
 	f.IntVar(&o.maxItems, "max-items", dht.DefaultMaxItems, "store at most `N` items (BEP 44)")
 	f.StringVar(&o.rateLimit, "rate-limit", strconv.Itoa(defaultRateLimit), "answer at most `QPS` queries a second of one IPv4 address or IPv6 /64, or off")
+	f.StringVar(&o.conntrack, "conntrack", conntrackWarn, "`MODE` for the kernel's connection tracking: warn (watch it), notrack (keep the node's ports out of it while it runs) or ignore")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` from which on to log: debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 
@@ -135,11 +137,8 @@ func (o *options) settle() (*config, error) {
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")
 	}
-	if o.workers > 1 && o.io != "mmsg" {
-		return nil, wrong("workers", strconv.Itoa(o.workers), "needs --io mmsg, on Linux: leave it out, or make it 1")
-	}
-	if err := c.settlePriority(); err != nil {
-		return nil, err
+	if o.conntrack != conntrackWarn && o.conntrack != conntrackNotrack && o.conntrack != conntrackIgnore {
+		return nil, wrong("conntrack", o.conntrack, "must be warn, notrack or ignore")
 	}
 	if err := c.level.UnmarshalText([]byte(o.logLevel)); err != nil || strings.ContainsAny(o.logLevel, "+-") {
 		return nil, wrong("log-level", o.logLevel, "must be debug, info, warn or error")

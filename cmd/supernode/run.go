@@ -66,7 +66,7 @@ func newLogger(w io.Writer, c *config) *slog.Logger {
 }
 
 // serve runs a node until ctx ends.
-func serve(ctx context.Context, c *config, log *slog.Logger) error {
+func serve(ctx context.Context, c *config, log *slog.Logger) (err error) {
 	// With a single P, Go's monitor thread takes it from the worker whenever that waits for datagrams, and to do so
 	// looks every 20 µs (runtime/proc.go, retake): a quarter of the time of a node that is pinned to one core. With
 	// another, idle P it has nothing to take and sleeps.
@@ -83,6 +83,11 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return addressError(fmt.Errorf("--listen: %w", err))
 	}
+	guard, err := startGuard(c.conntrack, transport.Local(), log)
+	if err != nil {
+		return errors.Join(err, transport.Close())
+	}
+	defer func() { err = errors.Join(err, guard.close()) }()
 	if c.keeper, err = openKeeper(ctx, c, log); err != nil {
 		return errors.Join(err, closeAll(transports))
 	}
@@ -90,7 +95,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, closeAll(transports))
 	}
-	w.hire(transports, c)
+	w.guard = guard
 	old, err := c.keeper.restore(w.clock.now(), w.homes)
 	if ctx.Err() != nil {
 		log.Info("stopped before it was ready")
@@ -117,6 +122,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	}
 	go newBootstrapper(c.bootstrap, give, log).run(ctx)
 	go c.keeper.run(ctx, w)
+	go guard.run(ctx)
 	go logMoves(ctx, w.moved, log)
 	log.Info("ready", "version", versionText(), "http", web.addr(), "workers", len(w.crew))
 	notify("READY=1", log)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"supernode/dht"
-	"supernode/internal/conntrack"
 )
 
 const (
@@ -39,11 +38,6 @@ type status struct {
 	Conntrack *conntrackStatus `json:"conntrack,omitempty"`
 }
 
-type conntrackStatus struct {
-	Entries uint64 `json:"entries"`
-	Limit   uint64 `json:"limit"`
-}
-
 func (w *worker) status() status {
 	now := w.clock.now()
 	t, u := w.total(), w.stats()
@@ -71,9 +65,7 @@ func (w *worker) status() status {
 		s.External = append(s.External, addr.String())
 	}
 	s.ID = s.IDs[0]
-	if facts, err := conntrack.Read(); err == nil && facts.Present {
-		s.Conntrack = &conntrackStatus{facts.Count, facts.Limit}
-	}
+	s.Conntrack = w.guard.status()
 	return s
 }
 

@@ -115,7 +115,11 @@ func TestMetricNames(t *testing.T) {
 		`process_resident_memory_bytes`,
 	}
 	if facts, err := conntrack.Read(); err == nil && facts.Present {
-		names = append(names, "supernode_conntrack_entries", "supernode_conntrack_limit")
+		names = append(names, "supernode_conntrack_entries", "supernode_conntrack_limit", "supernode_conntrack_drops_total",
+			"supernode_conntrack_early_drops_total")
+	}
+	for _, v := range verdicts {
+		names = append(names, fmt.Sprintf("supernode_conntrack_verdict{verdict=%q}", v))
 	}
 	for _, name := range names {
 		require.Contains(t, m, name)

@@ -37,6 +37,7 @@ type worker struct {
 	restsUntil atomic.Int64 // an Instant, or awake
 	counted    dht.Instant  // when it last was
 
+	guard  *guard                 // nil: none
 	keeper *keeper                // nil: none
 	homes  []dht.Home             // by socket; what the state is saved under
 	saves  atomic.Pointer[saving] // for the worker to take up

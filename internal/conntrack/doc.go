@@ -5,6 +5,10 @@
 // of appearing as zero. Activity is proved: Probe sends datagrams through the port and looks for their entries, Rules
 // names what asked for tracking. Judge, which is pure, makes a verdict of an Observation.
 //
+// Fixes, which is pure too, lists the cures with their price and their undo. Cure applies the usual one, to exempt the
+// port by a table of our own, and proves that it helped or takes it back; a Hold does it for the life of a process.
+// ReadEntries and FlushPort look at the entries of one port, and delete them.
+//
 // Its opinion: "the module is loaded" says nothing. Hooks register for each network namespace, and only when a rule
 // asks for them (net/netfilter/nf_conntrack_proto.c, nf_ct_netns_get), so presence and activity are different facts.
 // And "the port is tracked" is no verdict either: what hurts is a table that is full, now or soon.

@@ -44,6 +44,7 @@ func Judge(o Observation) Diagnosis {
 	var reason []string
 	d.Verdict, reason = d.decide(o)
 	d.Evidence = slices.Concat(reason, d.testimony())
+	d.Fixes = append(d.Fixes, Fixes(d)...)
 	if d.Unchecked == nil { // in JSON an empty list, not null
 		d.Unchecked = []string{}
 	}
