@@ -83,9 +83,9 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (err error) {
 	if err != nil {
 		return addressError(fmt.Errorf("--listen: %w", err))
 	}
-	guard, err := startGuard(c.conntrack, transport.Local(), log)
+	guard, err := startGuard(c.conntrack, transports[0].Local(), log)
 	if err != nil {
-		return errors.Join(err, transport.Close())
+		return errors.Join(err, closeAll(transports))
 	}
 	defer func() { err = errors.Join(err, guard.close()) }()
 	if c.keeper, err = openKeeper(ctx, c, log); err != nil {
