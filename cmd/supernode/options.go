@@ -137,6 +137,12 @@ func (o *options) settle() (*config, error) {
 	if openers[o.io] == nil {
 		return nil, wrong("io", o.io, "must be mmsg or net")
 	}
+	if o.workers > 1 && o.io != "mmsg" {
+		return nil, wrong("workers", strconv.Itoa(o.workers), "needs --io mmsg, on Linux: leave it out, or make it 1")
+	}
+	if err := c.settlePriority(); err != nil {
+		return nil, err
+	}
 	if o.conntrack != conntrackWarn && o.conntrack != conntrackNotrack && o.conntrack != conntrackIgnore {
 		return nil, wrong("conntrack", o.conntrack, "must be warn, notrack or ignore")
 	}

@@ -96,6 +96,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger) (err error) {
 		return errors.Join(err, closeAll(transports))
 	}
 	w.guard = guard
+	w.hire(transports, c)
 	old, err := c.keeper.restore(w.clock.now(), w.homes)
 	if ctx.Err() != nil {
 		log.Info("stopped before it was ready")
