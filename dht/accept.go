@@ -105,10 +105,11 @@ func (n *Node) considerAfter(among *newcomers, pause time.Duration, now Instant,
 	var c compactAddr
 	t := targetAt(f, wire.AppendAddr(c[:0], addr))
 	last, entry := among.place(now, table.host(t.addr[:]), f)
-	if within(pause, *last, entry) {
+	if within(pause, *last, entry) || !among.looks.pass(now) {
 		return false
 	}
 	if _, found, ofHost := table.find(t.addr[:addrSize[f]]); found || ofHost >= hostLimit[f] {
+		*last = aged(entry, considerAgain-knownAgain)
 		return false
 	}
 	*last = entry

@@ -36,10 +36,15 @@ type hint struct {
 // Expect says that Handle will be given the datagram in from src soon, behind at most Ahead-1 others. It keeps nothing of
 // in, and changes nothing that can be seen but the time that Handle takes.
 func (n *Node) Expect(src netip.AddrPort, in []byte) {
+	f, source := familyOf(src.Addr()), sourceOf(src.Addr())
+	n.newcomers.fetch(source, f)
+	if n.limit != nil {
+		n.limit.fetch(source)
+	}
 	point, isInfohash := wire.Operand(in)
 	if a := &n.ahead; point != nil && a.n < Ahead {
 		h := &a.hints[a.n]
-		h.point, h.family, h.isInfohash = wire.ID(point), familyOf(src.Addr()), isInfohash
+		h.point, h.family, h.isInfohash = wire.ID(point), f, isInfohash
 		a.n++
 	}
 }

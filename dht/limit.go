@@ -83,6 +83,9 @@ func (l *limiter) clock(now Instant) uint32 {
 
 func (l *limiter) slot(source uint64) *uint32 { return &l.slots[l.key.hash64(source)%limitSlots] }
 
+// fetch asks for the memory that pass will read for a source, and does not wait for it.
+func (l *limiter) fetch(source uint64) { fetch(l.slot(source), 4) }
+
 // used is how much of a budget is used, in parts.
 func (l *limiter) used(slot, clock uint32) uint32 {
 	if ahead := slot - clock; ahead <= l.burst {

@@ -227,7 +227,7 @@ func (n *Node) employ(c Config) {
 		case c.RateLimit > 0:
 			w.limit = newLimiter(c.RateLimit, newHashKey(w.rng), c.Start)
 		}
-		w.newcomers.init(c.MaxNodes, newHashKey(w.rng))
+		w.newcomers.init(c.MaxNodes, newHashKey(w.rng), c.Start)
 	}
 }
 

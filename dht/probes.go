@@ -25,6 +25,15 @@ const (
 	// nodes that are named are gone, and who is named may have nothing to do with it.
 	considerAgain = 10 * time.Minute
 
+	// knownAgain is how long the source of queries that was found in the table is not looked for there again.
+	knownAgain = time.Minute
+
+	// lookRate and lookBurst pace the searches of the table for sources of queries. Eight times as many as there are
+	// pings for them are enough to find those who are worth one, and a busy node is asked by twenty times as many: each
+	// search would cost it as much as half an answer.
+	lookRate  = 8 * verifyRate // a second
+	lookBurst = 2 * maxProbeQueue
+
 	// considerCaller is how long it is left in peace instead when it queries us and the table has fewer than fewNodes.
 	// It was down, perhaps, when it was asked first, as hosts of a cluster are that boots, and is there now. Or the
 	// query is forged; but then the reply to it has just gone the same way, and so does one to every other, next to
@@ -109,14 +118,21 @@ func probeQueue(maxNodes int) int { return min(max(maxNodes, minProbeQueue), max
 // every query comes by here. What nodes name, whoever handles it, is the business of the first.
 type newcomers struct {
 	verify targets
+	looks  pace
 	recent []uint64 // by host hash: 40 bits of the hash and the time in seconds, modulo 2^24; a power of two
 	key    hashKey
 }
 
-func (p *newcomers) init(maxNodes int, key hashKey) {
+func (p *newcomers) init(maxNodes int, key hashKey, now Instant) {
+	p.looks = newPace(lookRate, lookBurst, now)
 	p.verify.init(probeQueue(maxNodes))
 	p.recent = make([]uint64, powerOfTwo(min(max(maxNodes, minRemembered), maxRemembered)))
 	p.key = key
+}
+
+// fetch asks for the memory that place will point to, and does not wait for it.
+func (p *newcomers) fetch(host uint64, f family) {
+	fetch(&p.recent[p.key.hash64(host^uint64(f))&uint64(len(p.recent)-1)], 8)
 }
 
 // stampBits are the bits of an entry in recent that are a time.
@@ -143,6 +159,12 @@ func (p *newcomers) lately(now Instant, host uint64, f family) bool {
 // within says whether last is an entry of the same host as entry, and no older than the pause.
 func within(pause time.Duration, last, entry uint64) bool {
 	return last>>stampBits == entry>>stampBits && (entry-last)&(1<<stampBits-1) < uint64(pause/time.Second)
+}
+
+// aged is entry as if it had been made so long before.
+func aged(entry uint64, by time.Duration) uint64 {
+	const stamps = 1<<stampBits - 1
+	return entry&^stamps | (entry-uint64(by/time.Second))&stamps
 }
 
 // named are the strangers that nodes name and lookups ask. The gate must be closed.
