@@ -86,27 +86,34 @@ func BenchmarkHandle(b *testing.B) {
 				m.Kind, m.ID, m.T, m.Version = wire.Query, id[:], []byte("abcd"), []byte("LT\x02\x08")
 				queries[i] = m.Append(nil)
 			}
-			buf := make([]byte, 0, 2048)
 			b.ReportAllocs()
 			b.ResetTimer()
-			verify := newPace(verifyRate, verifyBurst, now)
-			for i := 0; i < b.N; i += Ahead {
-				at := i % benchQueries
-				batch := queries[at:][:Ahead]
-				for j, query := range batch {
-					n.Expect(benchSource(at+j), query)
-				}
-				n.Foresee()
-				for j, query := range batch {
-					out, o := n.Handle(now, benchSource(at+j), query, buf)
-					if len(out) == 0 || o.Verdict != Answered {
-						b.Fatal(o)
-					}
-				}
-				for now = now.Add(Ahead * benchPace); n.newcomers.verify.n > 0 && verify.pass(now); {
-					n.newcomers.verify.pop()
-				}
-			}
+			now = benchHandle(b, n, now, b.N, func(i int) (netip.AddrPort, []byte) {
+				return benchSource(i % benchQueries), queries[i%benchQueries]
+			})
 		})
 	}
+}
+
+// benchHandle asks a node count times, batch by batch, from now on, and returns when that ended on the node's clock.
+func benchHandle(b *testing.B, n *Node, now Instant, count int, query func(i int) (netip.AddrPort, []byte)) Instant {
+	verify := newPace(verifyRate, verifyBurst, now)
+	buf := make([]byte, 0, 2048)
+	for first := 0; first < count; first += Ahead {
+		for i := first; i < first+Ahead; i++ {
+			n.Expect(query(i))
+		}
+		n.Foresee()
+		for i := first; i < first+Ahead; i++ {
+			src, in := query(i)
+			if out, o := n.Handle(now, src, in, buf); len(out) == 0 || o.Verdict != Answered {
+				b.Error(o)
+				return now
+			}
+		}
+		for now = now.Add(Ahead * benchPace); n.newcomers.verify.n > 0 && verify.pass(now); {
+			n.newcomers.verify.pop()
+		}
+	}
+	return now
 }

@@ -25,6 +25,7 @@ type foresight struct {
 // hint is what a datagram to come seems to ask about.
 type hint struct {
 	point      wire.ID
+	source     uint64
 	family     family
 	isInfohash bool
 	found      bool
@@ -44,7 +45,7 @@ func (n *Node) Expect(src netip.AddrPort, in []byte) {
 	point, isInfohash := wire.Operand(in)
 	if a := &n.ahead; point != nil && a.n < Ahead {
 		h := &a.hints[a.n]
-		h.point, h.family, h.isInfohash = wire.ID(point), f, isInfohash
+		h.point, h.source, h.family, h.isInfohash = wire.ID(point), source, f, isInfohash
 		a.n++
 	}
 }
@@ -86,6 +87,7 @@ func (h *hint) fetchEntry(worker int) {
 	defer h.part.leave(worker)
 	h.hash = h.part.hash(&h.point)
 	h.part.index.fetch(h.hash)
+	h.part.shares.fetch(h.source)
 }
 
 func (h *hint) fetchSwarm(worker int) {

@@ -11,9 +11,9 @@ package dht
 // Memory: 9 bytes an entry, at a fill of 39 to 78 %: 12 to 23 bytes. Segments are never given back: an index stays as
 // large as its largest number of entries made it.
 type index struct {
-	directory []uint32 // by the hash's top depth bits: number of the segment
+	directory []*segment // by the hash's top depth bits
 	depth     uint
-	segments  []*segment
+	segments  int // different ones
 }
 
 const (
@@ -34,20 +34,20 @@ const segmentBytes = 2304
 
 // bytes is the memory the index takes.
 func (x *index) bytes() int {
-	return len(x.segments)*segmentBytes + 8*cap(x.segments) + 4*cap(x.directory)
+	return x.segments*segmentBytes + 8*cap(x.directory)
 }
 
-// step is by how much one insertion may make the index grow: a doubled directory and list, and a few splits.
+// step is by how much one insertion may make the index grow: a doubled directory, and a few splits.
 func (x *index) step() int {
-	return 4*segmentBytes + 8*cap(x.segments) + 4*cap(x.directory)
+	return 4*segmentBytes + 8*cap(x.directory)
 }
 
 func newIndex() index {
-	return index{directory: []uint32{0}, segments: []*segment{new(segment)}}
+	return index{directory: []*segment{new(segment)}, segments: 1}
 }
 
 func (x *index) segment(hash uint32) *segment {
-	return x.segments[x.directory[uint64(hash)>>(32-x.depth)]]
+	return x.directory[uint64(hash)>>(32-x.depth)]
 }
 
 // fetch asks for the memory that probe will read, and does not wait for it.
@@ -139,7 +139,7 @@ func (s *segment) insert(entry uint64) {
 func (x *index) split(hash uint32) {
 	old := x.segment(hash)
 	if old.depth == x.depth {
-		doubled := make([]uint32, 2*len(x.directory))
+		doubled := make([]*segment, 2*len(x.directory))
 		for i, s := range x.directory {
 			doubled[2*i], doubled[2*i+1] = s, s
 		}
@@ -162,8 +162,8 @@ func (x *index) split(hash uint32) {
 	width := 1 << (x.depth - depth)
 	first := int(uint64(hash)>>(32-x.depth)) &^ (2*width - 1)
 	*old = lower
-	x.segments = append(x.segments, upper)
+	x.segments++
 	for i := first + width; i < first+2*width; i++ {
-		x.directory[i] = uint32(len(x.segments) - 1)
+		x.directory[i] = upper
 	}
 }

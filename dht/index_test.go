@@ -92,17 +92,19 @@ func TestIndexAgainstMap(t *testing.T) {
 
 // checkSegments checks what holds the index together: its directory and its entries' places.
 func checkSegments(t rapid.TB, x *index, total int) {
-	used, covered := 0, make([]int, len(x.segments))
-	for i, number := range x.directory {
-		s := x.segments[number]
-		covered[number]++
-		if first := i &^ (1<<(x.depth-s.depth) - 1); x.directory[first] != number {
+	used, covered := 0, map[*segment]int{}
+	for i, s := range x.directory {
+		covered[s]++
+		if first := i &^ (1<<(x.depth-s.depth) - 1); x.directory[first] != s {
 			t.Fatalf("directory entry %d is not in the run of its segment", i)
 		}
 	}
-	for i, s := range x.segments {
-		if covered[i] != 1<<(x.depth-s.depth) {
-			t.Fatalf("segment %d of depth %d has %d directory entries of 2^%d", i, s.depth, covered[i], x.depth)
+	if len(covered) != x.segments {
+		t.Fatalf("%d segments, counted as %d", len(covered), x.segments)
+	}
+	for s, n := range covered {
+		if n != 1<<(x.depth-s.depth) {
+			t.Fatalf("a segment of depth %d has %d directory entries of 2^%d", s.depth, n, x.depth)
 		}
 		entries := 0
 		for _, e := range s.slots {
@@ -111,7 +113,7 @@ func checkSegments(t rapid.TB, x *index, total int) {
 			}
 		}
 		if entries != s.used || entries >= segmentSlots {
-			t.Fatalf("segment %d: %d entries, used %d", i, entries, s.used)
+			t.Fatalf("a segment: %d entries, used %d", entries, s.used)
 		}
 		used += entries
 	}

@@ -79,7 +79,7 @@ func (s *itemStore) bytes() (n int) {
 	for _, c := range s.chains.chunks {
 		n += cap(c)
 	}
-	n += len(s.index.segments) * int(unsafe.Sizeof(segment{}))
+	n += s.index.segments * int(unsafe.Sizeof(segment{}))
 	return n + s.held().bytes() + cap(s.budgets)*int(unsafe.Sizeof(checked{}))
 }
 
@@ -230,7 +230,7 @@ func TestItemMemory(t *testing.T) {
 			require.GreaterOrEqual(t, stored, c.least)
 			requireWhole(t, s)
 			if bytesOnce == 0 {
-				bytesOnce = s.bytes() - len(s.index.segments)*int(unsafe.Sizeof(segment{}))
+				bytesOnce = s.bytes() - s.index.segments*int(unsafe.Sizeof(segment{}))
 			}
 			for end := now.Add(itemLifetime) + 2*sweepPeriod; now < end; now += Instant(time.Second) {
 				s.sweep(now)
@@ -238,7 +238,7 @@ func TestItemMemory(t *testing.T) {
 			require.Zero(t, s.count)
 			require.Zero(t, s.chains.used)
 		}
-		require.Equal(t, bytesOnce, s.bytes()-len(s.index.segments)*int(unsafe.Sizeof(segment{})))
+		require.Equal(t, bytesOnce, s.bytes()-s.index.segments*int(unsafe.Sizeof(segment{})))
 		t.Logf("values of %d bytes: %d bytes in all", c.value, s.bytes())
 	}
 }

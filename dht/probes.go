@@ -28,10 +28,10 @@ const (
 	// knownAgain is how long the source of queries that was found in the table is not looked for there again.
 	knownAgain = time.Minute
 
-	// lookRate and lookBurst pace the searches of the table for sources of queries. Eight times as many as there are
-	// pings for them are enough to find those who are worth one, and a busy node is asked by twenty times as many: each
+	// lookRate and lookBurst pace the searches of the table for sources of queries. Four times as many as there are
+	// pings for them are enough to find those who are worth one, and a busy node is asked by fifty times as many: each
 	// search would cost it as much as half an answer.
-	lookRate  = 8 * verifyRate // a second
+	lookRate  = 4 * verifyRate // a second
 	lookBurst = 2 * maxProbeQueue
 
 	// considerCaller is how long it is left in peace instead when it queries us and the table has fewer than fewNodes.

@@ -54,6 +54,14 @@ func (s *shares) of(number uint64) (a, b *uint32) {
 	return &s.rows[0][uint32(h)&s.mask], &s.rows[1][uint32(h>>32)&s.mask]
 }
 
+// fetch asks for the memory that over will read as a rule, and does not wait for it.
+func (s *shares) fetch(source uint64) {
+	a, _ := s.of(source)
+	b, _ := s.of(networkOf(source))
+	fetch(a, 4)
+	fetch(b, 4)
+}
+
 func (s *shares) add(source uint64)    { s.count(source, 1) }
 func (s *shares) remove(source uint64) { s.count(source, ^uint32(0)) }
 

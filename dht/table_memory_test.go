@@ -33,8 +33,7 @@ func fillTable(table *table, count int) {
 func tableBytes(t *table) int {
 	return int(unsafe.Sizeof(*t)) + 4*cap(t.heads) + 8*cap(t.filled) + 8*cap(t.filled2) +
 		cap(t.subnets.near) + 4*cap(t.subnets.far) +
-		t.pages.bytes() + t.arena.lists + 4*cap(t.hosts.directory) + 8*cap(t.hosts.segments) +
-		len(t.hosts.segments)*int(unsafe.Sizeof(segment{}))
+		t.pages.bytes() + t.arena.lists + t.hosts.bytes()
 }
 
 // TestTableMemory holds full tables to their budget: 64 bytes a node for the default of a million IPv4 nodes, and what

@@ -21,19 +21,27 @@ import (
 // cpu-ns/op is the processor time of a query, waiting for locks and memory included: what compares on a machine that has
 // other things to do.
 //
-// alone is one worker of a node that was made for no other, and takes no lock.
+// alone is one worker of a node that was made for no other, and takes no lock. apart are two of those at once, with nothing
+// in common but the machine: what 2of2 has less than that is what sharing a node costs, and the rest is what two of the
+// machine's processors are worth beside each other, which share a core as a rule.
 func BenchmarkHandleParallel(b *testing.B) {
 	for _, size := range []struct {
-		name    string
-		workers int
-		use     int
-	}{{"alone", 1, 1}, {"1of2", 2, 1}, {"2of2", 2, 2}} {
-		n, infohashes := bigNode(b, size.workers)
+		name         string
+		nodes        int
+		workers, use int // of each
+	}{{"alone", 1, 1, 1}, {"1of2", 1, 2, 1}, {"2of2", 1, 2, 2}, {"apart", 2, 1, 1}} {
+		var crew []*Node
+		var infohashes []wire.ID
+		for range size.nodes {
+			var n *Node
+			n, infohashes = bigNode(b, size.workers)
+			crew = append(crew, n.workers[:size.use]...)
+		}
 		for _, mix := range []string{"ping", "find_node", "get_peers", "announce_peer", "mix"} {
 			b.Run(fmt.Sprintf("%s/%s", mix, size.name), func(b *testing.B) {
-				queries := make([][]parallelQuery, size.use)
+				queries := make([][]parallelQuery, len(crew))
 				for w := range queries {
-					queries[w] = parallelQueries(n.workers[w], infohashes, mix)
+					queries[w] = parallelQueries(crew[w], w, infohashes, mix)
 				}
 				b.ResetTimer()
 				var all sync.WaitGroup
@@ -43,7 +51,10 @@ func BenchmarkHandleParallel(b *testing.B) {
 						runtime.LockOSThread()
 						defer runtime.UnlockOSThread()
 						before := threadTime(b)
-						handleAll(b, n.workers[w], queries[w], b.N/size.use)
+						benchHandle(b, crew[w], parallelNow, b.N/len(crew), func(i int) (netip.AddrPort, []byte) {
+							q := &queries[w][i%benchQueries]
+							return q.src, q.bytes
+						})
 						cpu.Add(threadTime(b) - before)
 					})
 				}
@@ -71,28 +82,14 @@ type parallelQuery struct {
 
 const parallelNow = Instant(time.Second)
 
-func handleAll(b *testing.B, n *Node, queries []parallelQuery, count int) {
-	buf := make([]byte, 0, 2048)
-	for i := range count {
-		if i%maxProbeQueue == 0 {
-			n.newcomers.verify.n = 0 // as if Poll had asked them all
-		}
-		q := &queries[i%len(queries)]
-		if out, o := n.Handle(parallelNow, q.src, q.bytes, buf); len(out) == 0 || o.Verdict != Answered {
-			b.Error(o)
-			return
-		}
-	}
-}
-
 // parallelQueries are a worker's, from sources that are its own.
-func parallelQueries(n *Node, infohashes []wire.ID, mix string) []parallelQuery {
-	rng := rand.NewChaCha8([32]byte{5, byte(n.worker)})
+func parallelQueries(n *Node, number int, infohashes []wire.ID, mix string) []parallelQuery {
+	rng := rand.NewChaCha8([32]byte{5, byte(number)})
 	all := make([]parallelQuery, benchQueries)
 	var id, target wire.ID
 	rng.Read(id[:])
 	for i := range all {
-		src := benchSource(n.worker<<20 | i)
+		src := benchSource(number<<20 | i)
 		infohash := infohashes[rng.Uint64()%benchInfohashes]
 		rng.Read(target[:])
 		method := mix

@@ -73,7 +73,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.IntVar(&o.batch, "batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
 	f.IntVar(&o.workers, "workers", 1, "answer on `N` threads, 1 to 64, which share the node; more than one needs --io mmsg")
 	f.Var(&o.cpu, "cpu", "`LIST` of processors to run on, as in 0,2-3 (default all); several workers get one each, in turn")
-	f.StringVar(&o.priority, "priority", priorityAuto, "schedule the thread that answers as `CLASS`: realtime (SCHED_RR), normal, or auto, which is realtime where we may")
+	f.StringVar(&o.priority, "priority", priorityAuto, "schedule the thread that answers as `CLASS`: realtime (SCHED_RR), normal, or auto, which is realtime if we may and a processor is left for others")
 	f.BoolVar(&o.allowPrivate, "allow-private", false, "also talk to private, loopback and reserved addresses, for labs")
 	f.BoolVar(&o.enforceBEP42, "enforce-bep42", false, "neither know nor store for nodes whose ids do not follow from their addresses")
 	f.IntVar(&o.maxNodes, "max-nodes", dht.DefaultMaxNodes, "keep at most `N` nodes of each address family in the routing table")

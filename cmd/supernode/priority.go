@@ -16,12 +16,23 @@ const (
 	priorityNormal   = "normal"
 )
 
-// settlePriority checks --priority, also against what this process may do if it is told to.
+// settlePriority checks --priority, also against what this process may do if it is told to. It makes auto normal where
+// going ahead would do harm: where no processor is left for others while all workers are busy, and where a worker that
+// waits for another one's lock might keep it from the processor.
 func (c *config) settlePriority() error {
+	apart := c.workers == 1 || len(c.cpu) >= c.workers
 	switch c.priority {
-	case priorityAuto, priorityNormal:
+	case priorityAuto:
+		if !apart || runtime.NumCPU() <= c.workers {
+			c.priority = priorityNormal
+		}
+		return nil
+	case priorityNormal:
 		return nil
 	case priorityRealtime:
+		if !apart {
+			return wrong("priority", c.priority, fmt.Sprintf("needs a processor for each worker: name %d of them with --cpu", c.workers))
+		}
 		if err := tryRealtime(); err != nil {
 			return usageError{fmt.Errorf("--priority %s: %w", c.priority, err)}
 		}
