@@ -95,7 +95,8 @@ func (h *hint) fetchSwarm(worker int) {
 	defer h.part.leave(worker)
 	probe := h.part.index.probe(h.hash)
 	if h.swarm, h.found = probe.next(); h.found {
-		fetch(h.part.swarm(h.swarm), int(unsafe.Sizeof(swarm{})))
+		const size = unsafe.Sizeof(swarm{})
+		fetchIn(h.part.swarms[h.swarm/chunkSwarms], size*uintptr(h.swarm%chunkSwarms), int(size))
 	}
 }
 
@@ -117,3 +118,7 @@ const aheadRecords = 256
 
 // fetch asks the processor for the lines of its cache that hold the n bytes from p on, and does not wait for them.
 func fetch[T any](p *T, n int) { prefetch(unsafe.Pointer(p), n) }
+
+// fetchIn is fetch for the n bytes at an offset in what p points to. It does not touch p, as the address of a field or
+// element would: to prove that p is not nil, Go reads from it, and waits.
+func fetchIn[T any](p *T, offset uintptr, n int) { prefetch(unsafe.Add(unsafe.Pointer(p), offset), n) }

@@ -1,5 +1,7 @@
 package dht
 
+import "unsafe"
+
 // index maps 32-bit hashes to numbers. Several numbers may share a hash, and the index keeps no keys: whoever
 // asks checks each number it is offered against what it stands for.
 //
@@ -51,7 +53,9 @@ func (x *index) segment(hash uint32) *segment {
 }
 
 // fetch asks for the memory that probe will read, and does not wait for it.
-func (x *index) fetch(hash uint32) { fetch(&x.segment(hash).slots[hash%segmentSlots], 8) }
+func (x *index) fetch(hash uint32) {
+	fetchIn(x.segment(hash), unsafe.Offsetof(segment{}.slots)+8*uintptr(hash%segmentSlots), 8)
+}
 
 // probe walks the numbers stored under one hash.
 type probe struct {
