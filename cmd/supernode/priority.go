@@ -23,7 +23,7 @@ func (c *config) settlePriority() error {
 	apart := c.workers == 1 || len(c.cpu) >= c.workers
 	switch c.priority {
 	case priorityAuto:
-		if !apart || runtime.NumCPU() <= c.workers {
+		if !apart || onlineProcessors() <= c.workers {
 			c.priority = priorityNormal
 		}
 		return nil
@@ -39,6 +39,16 @@ func (c *config) settlePriority() error {
 		return nil
 	}
 	return wrong("priority", c.priority, "must be auto, realtime or normal")
+}
+
+// onlineProcessors is how many the machine has, whichever this process may use: it need not leave some to itself, but to the
+// shell of who runs it.
+func onlineProcessors() int {
+	online, err := pin.Online()
+	if err != nil {
+		return runtime.NumCPU()
+	}
+	return len(online)
 }
 
 // tryRealtime finds out whether a thread of this process may be put ahead of others.

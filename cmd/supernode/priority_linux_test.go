@@ -12,13 +12,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPriority: one thread of the command is ahead of others, if that is what --priority says, and no other.
+// TestPriority: the threads of workers are ahead of others, if that is what --priority says, and no other threads. auto
+// leaves a processor of the machine to others, and is not misled by how few this process may use.
 func TestPriority(t *testing.T) {
 	needRoot(t)
-	for priority, ahead := range map[string]int{"auto": 1, "realtime": 1, "normal": 0} {
-		t.Run(priority, func(t *testing.T) {
-			p := start(t, "--priority", priority)
-			await(t, "the thread's priority", func() bool { return realtimeThreads(t, p.cmd.Process.Pid) == ahead })
+	spare := func(workers int) int {
+		if onlineProcessors() > workers {
+			return workers
+		}
+		return 0
+	}
+	for _, c := range []struct {
+		name  string
+		args  []string
+		ahead int
+	}{
+		{"auto", nil, spare(1)},
+		{"auto, pinned", []string{"--cpu", "0"}, spare(1)},
+		{"auto, workers that may meet on a processor", []string{"--workers", "2"}, 0},
+		{"realtime", []string{"--priority", "realtime"}, 1},
+		{"normal", []string{"--priority", "normal"}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := start(t, c.args...)
+			await(t, "the thread's priority", func() bool { return realtimeThreads(t, p.cmd.Process.Pid) == c.ahead })
 			p.stopped()
 		})
 	}

@@ -60,3 +60,18 @@ func TestProcess(t *testing.T) {
 
 	require.ErrorContains(t, Process(List{maxCPU}), "may use none of the processors 1023")
 }
+
+// TestOnline: what this process may not use is counted all the same.
+func TestOnline(t *testing.T) {
+	online, err := Online()
+	require.NoError(t, err)
+	require.NotEmpty(t, online)
+	pinned := make(chan List)
+	go func() {
+		runtime.LockOSThread() // and ends so
+		require.NoError(t, Thread(online[0]))
+		list, _ := Online()
+		pinned <- list
+	}()
+	require.Equal(t, online, <-pinned)
+}
