@@ -79,7 +79,7 @@ func (n *Node) learn(now Instant, f family, nodes []byte) (news int) {
 
 // consider queues a verifying ping to an address that was named as a node's. It reports whether it did.
 func (n *Node) consider(now Instant, addr netip.AddrPort) bool {
-	return n.considerAfter(n.named(), considerAgain, now, addr)
+	return n.considerAfter(n.named(), nil, considerAgain, now, addr)
 }
 
 // considerAsker is consider for the source of a query.
@@ -88,7 +88,7 @@ func (n *Node) considerAsker(now Instant, src netip.AddrPort) {
 	if n.tables[familyOf(src.Addr())].count < fewNodes {
 		pause = considerCaller
 	}
-	n.considerAfter(&n.newcomers, pause, now, src)
+	n.considerAfter(&n.newcomers, &n.newcomers.looks, pause, now, src)
 }
 
 // considerAfter queues a verifying ping to an address that may be a node's, unless it is one we have, its host was
@@ -96,7 +96,7 @@ func (n *Node) considerAsker(now Instant, src netip.AddrPort) {
 //
 // Every query comes by here. So the questions are in the order of what they cost: the table is searched last, and not
 // for clients that do not answer, who were asked lately.
-func (n *Node) considerAfter(among *newcomers, pause time.Duration, now Instant, addr netip.AddrPort) bool {
+func (n *Node) considerAfter(among *newcomers, looks *pace, pause time.Duration, now Instant, addr netip.AddrPort) bool {
 	f := familyOf(addr.Addr())
 	table := n.tables[f]
 	if among.verify.room() == 0 || table.count >= table.limit {
@@ -105,11 +105,13 @@ func (n *Node) considerAfter(among *newcomers, pause time.Duration, now Instant,
 	var c compactAddr
 	t := targetAt(f, wire.AppendAddr(c[:0], addr))
 	last, entry := among.place(now, table.host(t.addr[:]), f)
-	if within(pause, *last, entry) || !among.looks.pass(now) {
+	if within(pause, *last, entry) || looks != nil && !looks.pass(now) {
 		return false
 	}
 	if _, found, ofHost := table.find(t.addr[:addrSize[f]]); found || ofHost >= hostLimit[f] {
-		*last = aged(entry, considerAgain-knownAgain)
+		if !lives(*last, entry) {
+			*last = aged(entry, considerAgain-knownAgain)
+		}
 		return false
 	}
 	*last = entry

@@ -10,7 +10,7 @@ import (
 //
 //	bytes 0-3    owner, the bucket's number (see arena)
 //	byte  4      number of nodes
-//	byte  5      1: two of them may have ids that begin with the same 64 bits
+//	byte  5      1: two of them have ids that begin with the same 64 bits
 //	bytes 8-15   bit i: node i has left a query unanswered since it answered last
 //	then         a record for each node: its compact form ("blob"), as it goes into a reply, and the second of its last
 //	             answer, four bytes
@@ -51,19 +51,15 @@ func (b bucket) fails() uint64 { return binary.LittleEndian.Uint64(b[8:]) }
 
 func (b bucket) setFails(fails uint64) { binary.LittleEndian.PutUint64(b[8:], fails) }
 
-// twins says that the first 64 bits may not tell the ids apart, which takes ids placed on purpose.
+// twins says that the first 64 bits do not tell the ids apart, which takes ids placed on purpose.
 func (b bucket) twins() bool { return b[5] != 0 }
 
 // add appends a record, whose first bytes are an id, and notes if that has a twin. The array must be large enough.
 func (b bucket) add(record []byte) {
 	n := b.len()
-	for i := range n {
-		if string(b[bucketHeader+i*len(record):][:8]) == string(record[:8]) {
-			b[5] = 1
-		}
-	}
 	copy(b[bucketHeader+n*len(record):], record)
 	b[4]++
+	b.noteTwins(n, len(record))
 	b.setFailing(n, false)
 }
 
@@ -74,6 +70,22 @@ func (b bucket) remove(i, size int) {
 	b.setFailing(i, b.failing(last))
 	b.setFailing(last, false)
 	b[4]--
+	if b.twins() {
+		b[5] = 0
+		for k := range last {
+			b.noteTwins(k, size)
+		}
+	}
+}
+
+// noteTwins notes if a record before number n has an id that begins as its does.
+func (b bucket) noteTwins(n, size int) {
+	own := string(b[bucketHeader+n*size:][:8])
+	for i := range n {
+		if string(b[bucketHeader+i*size:][:8]) == own {
+			b[5] = 1
+		}
+	}
 }
 
 // failing says whether node i has left a query unanswered since it answered last.

@@ -230,7 +230,7 @@ func BenchmarkRateLimit(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range b.N {
-				n.Handle(Instant(i)*1000, benchSource(i*2654435761&0x3ffffff), ping, buf)
+				n.Handle(Instant(i)*1000, benchSource(int(uint32(i)*2654435761&0x3ffffff)), ping, buf)
 			}
 		})
 	}

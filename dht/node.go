@@ -77,7 +77,7 @@ type Config struct {
 	Start Instant
 
 	// Workers is how many goroutines work for the node at a time, 1 if zero: see Node.Workers. Several share what is stored
-	// in parts, four to eight for each of them: MaxPeers and its memory are divided among these, with 4 MiB for each.
+	// in parts, at most eight for each of them: MaxPeers is divided among these, and each may take 4 MiB of memory besides.
 	Workers int
 
 	// Share, if not nil, is a node whose stored peers, items and tokens the new one serves as well, as the nodes on several

@@ -118,7 +118,7 @@ func probeQueue(maxNodes int) int { return min(max(maxNodes, minProbeQueue), max
 // every query comes by here. What nodes name, whoever handles it, is the business of the first.
 type newcomers struct {
 	verify targets
-	looks  pace
+	looks  pace     // searches of the table for sources of queries
 	recent []uint64 // by host hash: 40 bits of the hash and the time in seconds, modulo 2^24; a power of two
 	key    hashKey
 }
@@ -159,6 +159,11 @@ func (p *newcomers) lately(now Instant, host uint64, f family) bool {
 // within says whether last is an entry of the same host as entry, and no older than the pause.
 func within(pause time.Duration, last, entry uint64) bool {
 	return last>>stampBits == entry>>stampBits && (entry-last)&(1<<stampBits-1) < uint64(pause/time.Second)
+}
+
+// lives says whether last, whosever it is, still means something at the time of entry.
+func lives(last, entry uint64) bool {
+	return last != 0 && (entry-last)&(1<<stampBits-1) < uint64(considerAgain/time.Second)
 }
 
 // aged is entry as if it had been made so long before.

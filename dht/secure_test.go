@@ -42,8 +42,8 @@ func TestSecureIDOfIPv6(t *testing.T) {
 		}
 		return ^r
 	}
-	require.EqualValues(t, 0xe3069283, crc([]byte("123456789")), "the check value of CRC-32C")
-	require.EqualValues(t, 0xe3069283, crc32c([]byte("123456789")))
+	require.EqualValues(t, uint32(0xe3069283), crc([]byte("123456789")), "the check value of CRC-32C")
+	require.EqualValues(t, uint32(0xe3069283), crc32c([]byte("123456789")))
 	for _, addr := range []string{"2001:420:80:1::5", "2620:fe::fe", "2a00:1450:4001:82a::200e", "2003:e9:ffff:ffff:ffff::"} {
 		b := netip.MustParseAddr(addr).As16()
 		for r := range byte(8) {

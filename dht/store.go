@@ -35,17 +35,21 @@ type part struct {
 // partsOfWorker is how many parts there are for each worker, so that two seldom meet in one.
 const partsOfWorker = 4
 
-// newStore makes a store for c.Workers. Each part may have its even share of the peers and of the memory for them, rounded
-// up, and each source its even share of the floor in each part.
+// partPeers is how many peers a part is made for at least: one with few would be full while others have room.
+const partPeers = 1024
+
+// newStore makes a store for c.Workers. Each part may have its even share of the peers and of the memory for them, and each source its even share of the floor in each part.
 func newStore(c Config, rng *rand.ChaCha8) *store {
 	key := newHashKey(rng)
 	s := &store{shared: c.Workers > 1, itemsDue: c.Start}
 	n := 1
 	if s.shared {
-		n = powerOfTwo(partsOfWorker * c.Workers)
+		for n = powerOfTwo(partsOfWorker * c.Workers); n > 1 && c.MaxPeers/n < partPeers; {
+			n /= 2
+		}
 	}
-	for range n {
-		p := &part{gate: newGate(c.Workers), peerStore: newPeerStore((c.MaxPeers+n-1)/n, key), due: c.Start}
+	for i := range n {
+		p := &part{gate: newGate(c.Workers), peerStore: newPeerStore((c.MaxPeers+i)/n, key), due: c.Start} // MaxPeers in all
 		p.shares.floor = (sourceFloor + n - 1) / n
 		p.hand.last = c.Start
 		s.parts = append(s.parts, p)

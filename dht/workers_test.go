@@ -194,7 +194,7 @@ func (c *crew) requireClosest(t *testing.T) {
 
 // TestWorkersKeepBounds: more is announced from everywhere than there is room for.
 func TestWorkersKeepBounds(t *testing.T) {
-	const workers, limit = 4, 1000
+	const workers, limit = 4, partsOfWorker*4*partPeers + 7
 	start := Instant(-36 * time.Hour)
 	first := newNode(t, Config{Workers: workers, MaxPeers: limit, MaxItems: 10, Start: start})
 	parts := len(first.parts)
@@ -202,11 +202,14 @@ func TestWorkersKeepBounds(t *testing.T) {
 	var all sync.WaitGroup
 	for _, n := range first.Workers() {
 		all.Go(func() {
-			for k := range limit {
+			for k := range limit * 3 / 8 {
 				infohash, src := idOf(byte(k), byte(n.worker), byte(k>>8), 'h'), addr4(n.worker<<16|k)
 				var token [tokenSize]byte
 				n.tokens.put(&token, start, src.Addr(), infohash[:])
 				n.Handle(start, src, encodeQuery(wire.Message{Method: wire.AnnouncePeer, InfoHash: infohash[:], Token: token[:], ImpliedPort: true}), nil)
+				if k >= 100 {
+					continue
+				}
 				value := fmt.Appendf(nil, "8:%02d-%05d", n.worker, k)
 				target := ImmutableTarget(value)
 				n.tokens.put(&token, start, src.Addr(), target[:])
@@ -215,13 +218,15 @@ func TestWorkersKeepBounds(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.LessOrEqual(t, first.Counts().Peers, limit+parts)
+	require.LessOrEqual(t, first.Counts().Peers, limit)
 	require.Greater(t, first.Counts().Peers, limit*9/10)
 	require.LessOrEqual(t, first.Counts().Items, 10)
 	requireWhole(t, first.items)
 	run(t, first, start, start.Add(itemLifetime+10*time.Minute))
 	require.Zero(t, first.Counts().Peers, "the expired are swept from all parts")
 	require.Zero(t, first.Counts().Items)
+
+	require.Len(t, newNode(t, Config{Workers: workers, MaxPeers: 1}).parts, 1, "of few peers, no part is without room")
 }
 
 // TestWorkersSave: what is in the parts is all saved, and goes to its part again, of whatever number.

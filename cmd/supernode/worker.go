@@ -122,13 +122,13 @@ const heartbeat = time.Second
 // when stop is called, with nil, or when the sockets fail, and closes them.
 func (w *worker) run() error {
 	runtime.LockOSThread()
-	defer ahead(w.priority)()
 	var err error
 	if w.cpu == noCPU {
-		defer runtime.UnlockOSThread()
+		defer runtime.UnlockOSThread() // last of all: Go gives the thread to others
 	} else {
 		err = pin.Thread(w.cpu)
 	}
+	defer ahead(w.priority)()
 	rest := time.Duration(0)
 	for err == nil && !w.stopping.Load() {
 		rest, err = w.turn(rest)

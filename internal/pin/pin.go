@@ -4,6 +4,7 @@ package pin
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,7 +29,9 @@ func (l *List) Set(text string) error {
 			return fmt.Errorf("%q: must be processors 0 to %d, as in 0,2-3", part, maxCPU)
 		}
 		for cpu := first; cpu <= last; cpu++ {
-			list = append(list, int(cpu))
+			if !slices.Contains(list, int(cpu)) { // whoever counts them counts processors
+				list = append(list, int(cpu))
+			}
 		}
 	}
 	*l = list

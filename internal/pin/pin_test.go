@@ -13,6 +13,7 @@ func TestListSet(t *testing.T) {
 		{text: "0", want: "0"},
 		{text: "0,2-4,7", want: "0,2,3,4,7"},
 		{text: "1023", want: "1023"},
+		{text: "0-1,1,0", want: "0,1"},
 		{text: "", err: `""`},
 		{text: "1024", err: `"1024"`},
 		{text: "3-1", err: `"3-1"`},
