@@ -95,7 +95,7 @@ func TestItemStoreAgainstModel(t *testing.T) {
 		limit := rapid.SampledFrom([]int{1, 3, 40}).Draw(t, "limit")
 		start := rapid.SampledFrom(starts).Draw(t, "start")
 		now := start - start%Instant(time.Second)
-		s := newItemStore(limit, hashKey{1, 2, 3, 4}, now)
+		s := newItemStore(limit, testKey, now)
 		model := itemModel{}
 		targets := rapid.Map(rapid.ByteRange(0, 60), filledID)
 		links := func() (n int) {
@@ -208,7 +208,7 @@ func TestItemMemory(t *testing.T) {
 	for _, c := range []struct{ value, least int }{
 		{2, limit}, {28, limit}, {300, limit}, {MaxValue, limit * itemLinks / 10},
 	} {
-		s := newItemStore(limit, hashKey{1, 2, 3, 4}, 0)
+		s := newItemStore(limit, testKey, 0)
 		rng := rand.New(rand.NewPCG(1, 2))
 		now, bytesOnce := Instant(0), 0
 		for range 4 {
@@ -320,7 +320,7 @@ func TestRestoreTrustsNothing(t *testing.T) {
 		"longest of all":  {item{value: valueOf(MaxValue)}, 0, true},
 		"salt of 70,000 ": {change(func(it *item) { it.salt = make([]byte, 70_000) }), 0, false},
 	} {
-		s := newItemStore(10, hashKey{1, 2, 3, 4}, 0)
+		s := newItemStore(10, testKey, 0)
 		require.Equal(t, c.want, s.restore(0, c.age, c.it), name)
 		requireWhole(t, s)
 		if c.want {
@@ -329,7 +329,7 @@ func TestRestoreTrustsNothing(t *testing.T) {
 			require.Equal(t, c.age <= 0, ok, "%s: lives too long", name)
 		}
 	}
-	s := newItemStore(10, hashKey{1, 2, 3, 4}, 0)
+	s := newItemStore(10, testKey, 0)
 	require.True(t, s.restore(0, 0, it))
 	older := mutablePut(1, "salt", 6, []byte("1:v"))
 	require.False(t, s.restore(0, 0, item{value: older.Value, key: older.Key, sig: older.Sig, salt: older.Salt, seq: 6}))

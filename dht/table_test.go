@@ -319,7 +319,7 @@ func TestTableAgainstModel(t *testing.T) {
 
 func tableAgainstModel(t *rapid.T, f family) {
 	limit := rapid.SampledFrom([]int{1, 2, 8, 9, 40, 100, 600, 2000}).Draw(t, "limit")
-	table := newTable(f, limit, hashKey{1, 2, 3, 4})
+	table := newTable(f, limit, testKey)
 	table.onlySecure = rapid.IntRange(0, 4).Draw(t, "only secure") == 0
 	if rapid.Bool().Draw(t, "tight bounds on subnets") {
 		table.subnets.nearLimit, table.subnets.farLimit = 3, 30
@@ -414,7 +414,7 @@ func TestTableLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.NewChaCha8([32]byte{7})
-			table := newTable(v4, 120_000, hashKey{1, 2, 3, 4})
+			table := newTable(v4, 120_000, testKey)
 			require.Greater(t, len(table.filled2), 1)
 			for i := range 110_000 {
 				var id wire.ID
@@ -503,7 +503,7 @@ func TestTableBounds(t *testing.T) {
 		return table.answered(&id, []byte(addr), 1)
 	}
 	t.Run("one node an IPv4 address", func(t *testing.T) {
-		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		table := newTable(v4, 1000, testKey)
 		require.True(t, answered(table, idOf(1), "\x09\x09\x09\x09\x00\x01"))
 		require.False(t, answered(table, idOf(2), "\x09\x09\x09\x09\x00\x02"), "another port")
 		require.True(t, table.failed([]byte("\x09\x09\x09\x09\x00\x01")))
@@ -511,7 +511,7 @@ func TestTableBounds(t *testing.T) {
 		require.Equal(t, 1, table.count)
 	})
 	t.Run("four nodes an IPv6 /64", func(t *testing.T) {
-		table := newTable(v6, 1000, hashKey{1, 2, 3, 4})
+		table := newTable(v6, 1000, testKey)
 		addr := func(i byte) string { return string([]byte{0x20, 3, 7: 9, 15: i, 17: 1}) }
 		for i := range byte(hostNodes6) {
 			require.True(t, answered(table, idOf(i<<4), addr(i)))
@@ -524,14 +524,14 @@ func TestTableBounds(t *testing.T) {
 		require.Equal(t, hostNodes6, table.count)
 	})
 	t.Run("two nodes of a /24 a bucket", func(t *testing.T) {
-		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		table := newTable(v4, 1000, testKey)
 		require.True(t, answered(table, idOf(0, 1), "\x09\x09\x09\x01\x00\x01"))
 		require.True(t, answered(table, idOf(0, 2), "\x09\x09\x09\x02\x00\x01"))
 		require.False(t, answered(table, idOf(0, 3), "\x09\x09\x09\x03\x00\x01"))
 		require.True(t, answered(table, idOf(9, 3), "\x09\x09\x09\x03\x00\x01"), "another bucket")
 	})
 	t.Run("48 nodes a bucket", func(t *testing.T) {
-		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		table := newTable(v4, 1000, testKey)
 		for i := range bucketNodes {
 			require.True(t, answered(table, idOf(0, 0, byte(i)), string(compact(addr4(i)))))
 		}
@@ -542,7 +542,7 @@ func TestTableBounds(t *testing.T) {
 		require.False(t, found)
 	})
 	t.Run("an id belongs to who had it first", func(t *testing.T) {
-		table := newTable(v4, 1000, hashKey{1, 2, 3, 4})
+		table := newTable(v4, 1000, testKey)
 		require.True(t, answered(table, idOf(1), string(compact(addr4(1)))))
 		require.False(t, answered(table, idOf(1), string(compact(addr4(2)))))
 		require.True(t, table.failed(compact(addr4(1))))
