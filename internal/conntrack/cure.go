@@ -22,10 +22,14 @@ func (p Passage) suffers() bool {
 // enoughDatagrams is how many must come for a share to mean something: one lost of fewer would look like ten percent.
 const enoughDatagrams = 10
 
+// fewDatagrams is how many of which none get through mean something all the same.
+const fewDatagrams = 3
+
 // Round is what one look at the port showed.
 type Round struct {
 	In, Out      Passage // datagrams from and to other hosts
 	Loop         Passage // datagrams to the port over loopback, ours among them
+	Forwarded    uint64  // datagrams to or from that port of other hosts, that this one passed on
 	Tracked      bool    // ours left an entry
 	TrackedKnown bool    // that could be told
 	Refused      int     // of ours by the kernel, as it does when the table is full
@@ -51,6 +55,9 @@ func judgeCure(port uint16, before, after Round) string {
 		return "datagrams of other hosts no longer arrive" + acceptMend("dport", "input", port)
 	case worse(before.Out, after.Out):
 		return "answers to other hosts no longer leave" + acceptMend("sport", "output", port)
+	case before.Forwarded >= fewDatagrams && after.Forwarded < before.Forwarded/4:
+		return fmt.Sprintf("less is passed on to the port of other hosts (%d datagrams before, %d after): DNAT may lead "+
+			"the port there, and needs tracking", before.Forwarded, after.Forwarded)
 	}
 	return ""
 }

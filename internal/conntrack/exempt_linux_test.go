@@ -192,6 +192,8 @@ func TestJudgeCure(t *testing.T) {
 		"other hosts shut out":      {good, Round{In: Passage{1000, 10}}, "udp dport 6881 accept"},
 		"answers shut in":           {good, Round{In: good.In, Out: Passage{1000, 3}}, "udp sport 6881 accept"},
 		"shut out, nothing before":  {Round{}, Round{In: Passage{100, 0}}, "no longer arrive"},
+		"no longer passed on":       {Round{Forwarded: 8}, Round{Forwarded: 0}, "DNAT"},
+		"passed on as before":       {Round{Forwarded: 8}, Round{Forwarded: 7}, ""},
 		"too few to tell":           {good, Round{In: Passage{9, 0}}, ""},
 		"a rate limit as before":    {Round{In: Passage{1000, 500}}, Round{In: Passage{3000, 1480}}, ""},
 		"loopback shut out":         {good, Round{Loop: Passage{3, 0}}, "over loopback"},

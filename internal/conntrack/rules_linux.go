@@ -31,11 +31,26 @@ func Rules(port uint16) ([]Rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial nftables netlink: %w", err)
 	}
+	var found []Rule
+	err = eachRule(c, func(family string, chain *nftables.Chain, r *nftables.Rule) bool {
+		rule := Rule{Family: family, Table: chain.Table.Name, Chain: chain.Name, Handle: r.Handle}
+		if rule.Effect, rule.What = effect(r.Exprs); rule.Effect == "" {
+			return true
+		}
+		rule.wayIn = rule.Effect == Exempts && atPrerouting(chain) && toPort(r.Exprs, port)
+		rule.Interface = slices.ContainsFunc(r.Exprs, namesInterface)
+		found = append(found, rule)
+		return len(found) < maxRules
+	})
+	return found, err
+}
+
+// eachRule hands out the rules of the families that matter, in the order of the ruleset, until f returns false.
+func eachRule(c *nftables.Conn, f func(family string, chain *nftables.Chain, r *nftables.Rule) bool) error {
 	chains, err := c.ListChains()
 	if err != nil {
-		return nil, fmt.Errorf("list nftables chains (needs CAP_NET_ADMIN): %w", err)
+		return fmt.Errorf("list nftables chains (needs CAP_NET_ADMIN): %w", err)
 	}
-	var found []Rule
 	for _, chain := range chains {
 		family := familyName(chain.Table.Family)
 		if family == "" {
@@ -46,22 +61,15 @@ func Rules(port uint16) ([]Rule, error) {
 			continue // gone since
 		}
 		if err != nil {
-			return found, fmt.Errorf("list nftables rules of %s %s %s: %w", family, chain.Table.Name, chain.Name, err)
+			return fmt.Errorf("list nftables rules of %s %s %s: %w", family, chain.Table.Name, chain.Name, err)
 		}
 		for _, r := range rules {
-			rule := Rule{Family: family, Table: chain.Table.Name, Chain: chain.Name, Handle: r.Handle}
-			rule.Effect, rule.What = effect(r.Exprs)
-			if rule.Effect == "" {
-				continue
-			}
-			rule.wayIn = rule.Effect == Exempts && atPrerouting(chain) && toPort(r.Exprs, port)
-			rule.Interface = slices.ContainsFunc(r.Exprs, namesInterface)
-			if found = append(found, rule); len(found) == maxRules {
-				return found, nil
+			if !f(family, chain, r) {
+				return nil
 			}
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // familyName names those families whose rules can track or exempt what a UDP socket receives.
