@@ -42,6 +42,8 @@ type CureReport struct {
 	Before, After Round
 	RolledBack    bool
 	Reason        string // of the rollback
+	Unproven      bool   // too few datagrams of other hosts came to tell whether the firewall lets them in
+	Risk          string // why it may not, with the mend: a rule that accepts by connection state; or ""
 }
 
 // judgeCure says why the exemption must be taken back, or "".
@@ -63,11 +65,11 @@ func judgeCure(port uint16, before, after Round) string {
 }
 
 // worse says that the firewall lets less of the traffic through than before. Where nothing came before to compare with,
-// less than half is too little.
+// less than half is too little. Of few datagrams it says so only if not one gets through any more.
 func worse(before, after Passage) bool {
 	now, ok := after.Share()
 	if !ok {
-		return false
+		return after.Came >= fewDatagrams && after.Through == 0 && (before.Through > 0 || before.Came == 0)
 	}
 	then, ok := before.Share()
 	if !ok {

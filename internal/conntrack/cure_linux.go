@@ -40,7 +40,7 @@ func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport,
 			err = errors.Join(err, undone)
 		}
 	}()
-	if r.Before, err = look(ctx, port, window, nil); err != nil {
+	if r.Before, err = look(ctx, port, window, 1, nil); err != nil {
 		return r, err
 	}
 	if r.Before.TrackedKnown && !r.Before.Tracked && !r.Before.In.suffers() {
@@ -53,15 +53,23 @@ func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport,
 	if err = refuseTranslated(ctx, port); err != nil { // a flow may have come meanwhile
 		return r, err
 	}
-	if r.After, err = look(ctx, port, window, exemptChains(port)); err != nil {
+	if r.After, err = look(ctx, port, window, maxWindows, exemptChains(port)); err != nil {
 		return r, err
 	}
 	if r.Reason = judgeCure(port, r.Before, r.After); r.Reason != "" {
 		r.RolledBack = true
 		return r, nil
 	}
+	_, enough := r.After.In.Share()
+	r.Unproven = !enough
+	if r.Risk, err = acceptsByState(port); err != nil {
+		return r, err
+	}
 	return r, ExemptPort(port)
 }
+
+// maxWindows is how long Cure waits at most for as many datagrams as prove that the firewall lets them in.
+const maxWindows = 5
 
 // Places where counters stand: before all else, and behind all firewalls.
 const (
@@ -100,20 +108,29 @@ func counterChains(port uint16) []chainRules {
 	}
 }
 
-// look installs the counters, with more chains, and tells after the window what they counted.
-func look(ctx context.Context, port uint16, window time.Duration, more []chainRules) (r Round, err error) {
+// look installs the counters, with more chains, and tells after the window what they counted. While too few datagrams of
+// other hosts have come, it waits for another window, and so on up to the number of windows.
+func look(ctx context.Context, port uint16, window time.Duration, windows int, more []chainRules) (r Round, err error) {
 	if err := install(port, append(counterChains(port), more...)); err != nil {
 		return r, err
 	}
 	if err := probeOnce(port, &r); err != nil {
 		return r, err
 	}
-	select {
-	case <-time.After(window):
-	case <-ctx.Done():
-		return r, context.Cause(ctx)
+	for range windows {
+		select {
+		case <-time.After(window):
+		case <-ctx.Done():
+			return r, context.Cause(ctx)
+		}
+		if err := readCounters(port, &r); err != nil {
+			return r, err
+		}
+		if _, enough := r.In.Share(); enough {
+			break
+		}
 	}
-	return r, readCounters(port, &r)
+	return r, nil
 }
 
 // readCounters reads what got through before what came, so that a datagram that is under way looks lost rather than made

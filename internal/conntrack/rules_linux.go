@@ -180,12 +180,16 @@ func atPrerouting(c *nftables.Chain) bool {
 
 // toPort says whether a rule compares the destination port with that one.
 func toPort(exprs []expr.Any, port uint16) bool {
-	const destinationPort = 2 // its offset in UDP's header (RFC 768)
+	return comparesPort(exprs, udpDestinationPort, port)
+}
+
+// comparesPort says whether a rule compares the port at an offset of UDP's header with that one.
+func comparesPort(exprs []expr.Any, offset uint32, port uint16) bool {
 	loaded := uint32(0)
 	for _, e := range exprs {
 		switch e := e.(type) {
 		case *expr.Payload:
-			if e.Base == expr.PayloadBaseTransportHeader && e.Offset == destinationPort && e.Len == 2 {
+			if e.Base == expr.PayloadBaseTransportHeader && e.Offset == offset && e.Len == 2 {
 				loaded = e.DestRegister
 			}
 		case *expr.Cmp:
@@ -193,8 +197,14 @@ func toPort(exprs []expr.Any, port uint16) bool {
 				return true
 			}
 		case *expr.Match:
-			if udp, ok := e.Info.(*xt.Udp); ok && udp.InvFlags == 0 && udp.DstPorts[0] <= port && port <= udp.DstPorts[1] {
-				return true
+			if udp, ok := e.Info.(*xt.Udp); ok && udp.InvFlags == 0 {
+				ports := udp.DstPorts
+				if offset == udpSourcePort {
+					ports = udp.SrcPorts
+				}
+				if ports != [2]uint16{0, 1<<16 - 1} && ports[0] <= port && port <= ports[1] {
+					return true
+				}
 			}
 		}
 	}
