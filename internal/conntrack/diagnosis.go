@@ -53,8 +53,9 @@ type Activity struct {
 	Rule     string `json:"rule,omitempty"`  // the rule that asks for tracking: "inet filter input handle 4: ct state"
 	Rules    []Rule `json:"rules,omitempty"` // all such rules that were found, Rule the first
 
-	unseen []string // families ("ip", "ip6") whose way in could not be tried, while the way out is free
-	open   []string // what a proof left open, for Unchecked
+	unseen  []string // families ("ip", "ip6") whose way in could not be tried, while the way out is free
+	doubted bool     // the probe left no entry, but that may be so over lo only
+	open    []string // what a proof left open, for Unchecked
 }
 
 // Diagnosis is the result of Judge, and as JSON the contract of `supernode doctor --json`. Numbers that could not be

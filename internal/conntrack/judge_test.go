@@ -307,8 +307,24 @@ func TestWeigh(t *testing.T) {
 	_, unchecked = weigh(Activity{Active: Yes}, []Rule{asks, onWire})
 	require.Len(t, unchecked, 1, "the probe did not pass the wire")
 	a, unchecked = weigh(Activity{Active: Yes, Exempt: true}, []Rule{asks, onWire})
-	require.True(t, a.Exempt)
-	require.Empty(t, unchecked)
+	require.False(t, a.Exempt, "over lo only")
+	require.Len(t, unchecked, 1)
+	forPortOut := Rule{Family: "inet", Effect: Exempts, wayOut: true}
+	byAddress, ofOthers := Rule{Family: "ip", Effect: Exempts, Address: true}, Rule{Family: "inet", Effect: Exempts, Interface: true, others: true}
+	for _, c := range []struct {
+		rules  []Rule
+		exempt bool
+	}{
+		{[]Rule{byAddress}, false},
+		{[]Rule{byAddress, forPort}, false},
+		{[]Rule{byAddress, forPort, forPortOut}, true},
+		{[]Rule{onWire, Rule{Family: "ip", Effect: Exempts, wayIn: true}, Rule{Family: "ip", Effect: Exempts, wayOut: true}}, false},
+		{[]Rule{ofOthers}, true},
+	} {
+		a, unchecked = weigh(Activity{Active: Yes, Exempt: true}, append(c.rules, asks))
+		require.Equal(t, c.exempt, a.Exempt, "%v", c.rules)
+		require.Equal(t, c.exempt, len(unchecked) == 0, "%q", unchecked)
+	}
 
 	lost4, lostBoth := Activity{Active: Yes, unseen: []string{"ip"}}, Activity{Active: Yes, unseen: []string{"ip", "ip6"}}
 	for _, c := range []struct {

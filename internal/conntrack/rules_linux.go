@@ -38,7 +38,10 @@ func Rules(port uint16) ([]Rule, error) {
 			return true
 		}
 		rule.wayIn = rule.Effect == Exempts && atPrerouting(chain) && toPort(r.Exprs, port)
-		rule.Interface = slices.ContainsFunc(r.Exprs, namesInterface)
+		rule.wayOut = rule.Effect == Exempts && atOutput(chain) && comparesPort(r.Exprs, udpSourcePort, port)
+		rule.only = onlyFamily(r.Exprs)
+		rule.others = otherProtocol(r.Exprs) || otherPort(r.Exprs, port)
+		rule.Interface, rule.Address = slices.ContainsFunc(r.Exprs, namesInterface), slices.ContainsFunc(r.Exprs, namesAddress)
 		found = append(found, rule)
 		return len(found) < maxRules
 	})
@@ -168,14 +171,73 @@ func namesInterface(e expr.Any) bool {
 		return false
 	}
 	switch m.Key {
-	case expr.MetaKeyIIF, expr.MetaKeyOIF, expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME:
+	case expr.MetaKeyIIF, expr.MetaKeyOIF, expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME, expr.MetaKeyIIFTYPE, expr.MetaKeyOIFTYPE,
+		expr.MetaKeyIIFGROUP, expr.MetaKeyOIFGROUP:
 		return !m.SourceRegister
+	}
+	return false
+}
+
+// namesAddress says whether an expression loads an address of a packet, or a part of one.
+func namesAddress(e expr.Any) bool {
+	switch e := e.(type) {
+	case *expr.Payload:
+		// IPv6's addresses begin at byte 8, IPv4's at 12; before that, a single byte 9 is IPv4's protocol.
+		return e.Base == expr.PayloadBaseNetworkHeader && e.Offset >= 8 && !(e.Offset == 9 && e.Len == 1)
+	case *expr.Match:
+		return slices.Contains([]string{"iprange", "set"}, e.Name)
+	}
+	return false
+}
+
+// onlyFamily is the family that a rule of inet asks for, "" if it does not.
+func onlyFamily(exprs []expr.Any) string {
+	loaded := uint32(0)
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Meta:
+			loaded = 0
+			if e.Key == expr.MetaKeyNFPROTO {
+				loaded = e.Register
+			}
+		case *expr.Cmp:
+			if loaded != 0 && e.Register == loaded && e.Op == expr.CmpOpEq && len(e.Data) == 1 {
+				return familyName(nftables.TableFamily(e.Data[0]))
+			}
+		}
+	}
+	return ""
+}
+
+// otherPort says whether a rule compares a port, and none with that one. What it looks up in a set or takes from a range
+// may be any.
+func otherPort(exprs []expr.Any, port uint16) bool {
+	if toPort(exprs, port) || comparesPort(exprs, udpSourcePort, port) {
+		return false
+	}
+	loaded := uint32(0)
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Payload:
+			loaded = 0
+			if e.Base == expr.PayloadBaseTransportHeader && e.Offset <= udpDestinationPort && e.Len == 2 {
+				loaded = e.DestRegister
+			}
+		case *expr.Cmp:
+			if loaded != 0 && e.Register == loaded && e.Op == expr.CmpOpEq {
+				return true
+			}
+		}
 	}
 	return false
 }
 
 func atPrerouting(c *nftables.Chain) bool {
 	return c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookPrerouting
+}
+
+func atOutput(c *nftables.Chain) bool {
+	return c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookOutput
 }
 
 // toPort says whether a rule compares the destination port with that one.
