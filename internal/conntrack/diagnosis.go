@@ -103,7 +103,8 @@ type Diagnosis struct {
 	Fixes     []Fix             `json:"fixes"`
 }
 
-// Counts are packets lost (Drop, InsertFailed, ChainTooLong) and entries evicted (EarlyDrop).
+// Counts are packets lost, each counted once (Drop, InsertFailed, ChainTooLong), and entries evicted (EarlyDrop). Drop is
+// without the clashes and InsertFailed without the long chains that the kernel adds to them.
 type Counts struct {
 	Drop         uint64 `json:"drop"`
 	EarlyDrop    uint64 `json:"early_drop"`
