@@ -31,7 +31,7 @@ type Rule struct {
 }
 
 func (r Rule) String() string {
-	return fmt.Sprintf("%s %s %s handle %d: %s", r.Family, r.Table, r.Chain, r.Handle, r.What)
+	return fmt.Sprintf("%s %s %s handle %d: %s", r.Family, printable(r.Table), printable(r.Chain), r.Handle, r.What)
 }
 
 // weigh joins what the probe proved with the rules that were found. A rule that asks for tracking has woken its

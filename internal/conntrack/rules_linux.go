@@ -64,7 +64,7 @@ func eachRule(c *nftables.Conn, f func(family string, chain *nftables.Chain, r *
 			continue // gone since
 		}
 		if err != nil {
-			return fmt.Errorf("list nftables rules of %s %s %s: %w", family, chain.Table.Name, chain.Name, err)
+			return fmt.Errorf("list nftables rules of %s %s %s: %w", family, printable(chain.Table.Name), printable(chain.Name), err)
 		}
 		for _, r := range rules {
 			if !f(family, chain, r) {
