@@ -143,6 +143,10 @@ func (o *cureOptions) applyFix(ctx context.Context, port uint16, window time.Dur
 		out.printf("%d entries of the port stay until they time out, %v at most; --flush deletes them now.\n",
 			entries.Total, max(facts.UDPTimeout, facts.UDPStreamTimeout))
 	}
+	if held, err := conntrack.Held(port); err == nil && held {
+		out.printf("A running node holds the table, and it ends with the node.\n")
+		return out.err
+	}
 	out.printf("It ends with a reboot. To keep it, run the node with --conntrack notrack, or let what loads the firewall at boot " +
 		"run the lines of --fix notrack --dry-run.\n")
 	out.printf("Undo: supernode doctor --port %d --undo\n", port)

@@ -147,7 +147,8 @@ func exemptPorts() (map[uint16]uint32, error) {
 	}
 	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
-		return nil, fmt.Errorf("list nftables tables: %w", explain(err))
+		return nil, fmt.Errorf("list nftables tables (needs CAP_NET_ADMIN: run as root, or give the right with setcap or "+
+			"AmbientCapabilities=): %w", err)
 	}
 	ports := map[uint16]uint32{}
 	for _, t := range tables {
@@ -162,12 +163,30 @@ func exemptPorts() (map[uint16]uint32, error) {
 	return ports, nil
 }
 
+// Held reports whether a running node holds our table for the port, which then ends with the node. It needs CAP_NET_ADMIN.
+func Held(port uint16) (bool, error) {
+	ports, err := exemptPorts()
+	return ports[port]&tableFlagOwner != 0, err
+}
+
+// heldByNode says that some table of ours is held. Without the right to see tables it is not known to be.
+func heldByNode() bool {
+	ports, err := exemptPorts()
+	for _, flags := range ports {
+		if err == nil && flags&tableFlagOwner != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // explain adds the mend to a refusal of the kernel's.
 func explain(err error) error {
 	switch {
+	case (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)) && heldByNode():
+		return fmt.Errorf("%w (a running node holds the table, and it ends with the node)", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w (needs CAP_NET_ADMIN: run as root, or give the right with setcap or AmbientCapabilities=; "+
-			"if it is there, a running node holds the table)", err)
+		return fmt.Errorf("%w (needs CAP_NET_ADMIN: run as root, or give the right with setcap or AmbientCapabilities=)", err)
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("%w (this kernel lacks nf_tables, or its fib or notrack expression: use the iptables form)", err)
 	}

@@ -170,6 +170,10 @@ func TestHold(t *testing.T) {
 		require.ErrorContains(t, err, "another process holds")
 		_, err = UnexemptPort(curePort)
 		require.ErrorContains(t, err, "a running node holds the table")
+		require.NotContains(t, err.Error(), "CAP_NET_ADMIN", "that is there")
+		held, err := Held(curePort)
+		require.NoError(t, err)
+		require.True(t, held)
 
 		require.NoError(t, h.Close())
 		require.NoError(t, h.Close())
