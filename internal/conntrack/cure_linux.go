@@ -19,13 +19,13 @@ import (
 // table say how many datagrams of the port come to the packet filter and how many get through, and datagrams of our own
 // over loopback say whether a flow leaves an entry. If nothing is tracked, nothing is done. If entries still appear, the
 // firewall lets less through than before, or what this host passes on to the port of others ends, everything is taken back,
-// and the report says why. A port that DNAT leads elsewhere, or leads to, is refused. One that is exempt by our table already is looked at once
-// and left as it is.
+// and the report says why. A port that DNAT leads elsewhere, or leads to, is refused. One that
+// is exempt by our whole table already is looked at once and left as it is.
 //
 // It works in the calling thread's network namespace, whose goroutine must be locked to its thread if that is not the
 // process's, and needs CAP_NET_ADMIN. The error is about what could not be done; a cure that did not hold is in the report.
 func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport, err error) {
-	if r.Already, err = PortExempt(port); err != nil {
+	if r.Already, err = wholly(port); err != nil {
 		return r, err
 	}
 	if r.Already {

@@ -139,6 +139,45 @@ func PortExempt(port uint16) (bool, error) {
 	return found, nil
 }
 
+// wholly reports whether our table for the port is there as ExemptPort makes it. A cure that was killed leaves counters
+// without the exemption, or beside it.
+func wholly(port uint16) (bool, error) {
+	if there, err := PortExempt(port); err != nil || !there {
+		return false, err
+	}
+	c, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("open nftables: %w", err)
+	}
+	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return false, fmt.Errorf("list nftables chains: %w", explain(err))
+	}
+	want := map[string]int{} // rules by chain
+	for _, spec := range exemptChains(port) {
+		want[spec.name] = len(spec.rules)
+	}
+	for _, chain := range chains {
+		if chain.Table.Name != ExemptTable(port) {
+			continue
+		}
+		rules, err := c.GetRules(exemptTable(port), chain)
+		if err != nil {
+			return false, fmt.Errorf("list the rules of nftables table inet %s: %w", ExemptTable(port), explain(err))
+		}
+		for _, r := range rules {
+			if what, _ := effect(r.Exprs); what == Exempts {
+				want[chain.Name]--
+			}
+		}
+		if left, ours := want[chain.Name]; !ours || left != 0 || len(rules) == 0 {
+			return false, nil
+		}
+		delete(want, chain.Name)
+	}
+	return len(want) == 0, nil
+}
+
 // exemptPorts are the ports that have a table of ours, each with the table's flags.
 func exemptPorts() (map[uint16]uint32, error) {
 	c, err := nftables.New()

@@ -124,6 +124,30 @@ func TestCureTakenBack(t *testing.T) {
 	})
 }
 
+// TestCureReplacesWhatWasKilled: what an interrupted cure has left is no exemption.
+func TestCureReplacesWhatWasKilled(t *testing.T) {
+	tool(t, "nft")
+	for name, left := range map[string][]chainRules{
+		"before": counterChains(curePort),
+		"after":  append(counterChains(curePort), exemptChains(curePort)...),
+		"half":   exemptChains(curePort)[:1],
+		"empty":  nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			alone(t, func() {
+				sh(t, strings.Replace(stateful, "ct state new udp", "udp", 1))
+				require.NoError(t, install(curePort, left))
+				r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
+				require.NoError(t, err)
+				require.False(t, r.Already)
+				whole, err := wholly(curePort)
+				require.NoError(t, err)
+				require.True(t, whole)
+			})
+		})
+	}
+}
+
 func TestCureNeedless(t *testing.T) {
 	tool(t, "nft")
 	alone(t, func() {
