@@ -53,8 +53,6 @@ func TestConntrackDisable(t *testing.T) {
 	builtin := "lib/modules/" + strings.TrimSpace(string(release)) + "/modules.builtin"
 	root := t.TempDir()
 	file := filepath.Join(root, "etc/modprobe.d/supernode-conntrack.conf")
-	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-
 	out, exit := script(t, root, "conntrack-disable.sh")
 	require.Equal(t, 1, exit)
 	require.Contains(t, out, "no modules")
@@ -116,7 +114,7 @@ func TestConntrackVerifyOfAKernel(t *testing.T) {
 			}
 			asleep, exits[0] = script(t, "", "conntrack-verify.sh")
 			wake := exec.Command("nft", "-f", "-")
-			wake.Stdin = strings.NewReader("table inet filter { chain input { type filter hook input priority 0; ct state invalid drop; }\n}\n")
+			wake.Stdin = strings.NewReader("table inet filter { chain input { type filter hook input priority 0; ct state invalid drop; udp dport 10 reject with icmp port-unreachable; }\n}\n")
 			err := wake.Run()
 			// Nobody listens there, which does not matter.
 			_, errSend := exec.Command("bash", "-c", "echo >/dev/udp/127.0.0.1/9").Output()
@@ -127,4 +125,5 @@ func TestConntrackVerifyOfAKernel(t *testing.T) {
 	require.NoError(t, <-done)
 	require.Equal(t, [2]int{0, 1}, exits, "%s\n%s", asleep, awake)
 	require.Contains(t, awake, "ct state invalid drop")
+	require.NotContains(t, awake, "reject with", "which asks for nothing")
 }

@@ -21,6 +21,7 @@ case ${1-} in
 		exit 1
 	fi
 	# "blacklist" alone only hides aliases: a rule that needs the module still loads it by its name.
+	mkdir -p "${file%/*}"
 	printf 'blacklist nf_conntrack\ninstall nf_conntrack /bin/false\n' >"$file"
 	echo "wrote $file"
 	;;

@@ -19,6 +19,6 @@ fi
 echo "connection tracking is awake: $entries entries; kept loaded by:"
 ls "${ROOT:-}/sys/module/nf_conntrack/holders" 2>/dev/null || echo "(built in, so that only rules matter)"
 echo "rules that ask for it (needs root):"
-nft list ruleset 2>/dev/null | grep -nE 'ct |masquerade|[sd]nat|redirect' || echo "(none found with nft)"
+nft list ruleset 2>/dev/null | grep -nE '(^|[[:space:]])ct |masquerade|[sd]nat|redirect' || echo "(none found with nft)"
 echo "for one port: supernode doctor"
 exit 1

@@ -55,7 +55,8 @@ for the 40 entries of half a minute that an ordinary user needs to see the count
 user sees less; what could not be checked is listed.
 
 Exit status: 0 connection tracking is not hurting, 1 at risk, 2 hurting now (or a wrong flag),
-3 could not tell. That of --watch is the last verdict's, that of --all-netns the worst one's.
+3 could not tell. That of --watch is the last verdict's, that of --all-netns the worst one's,
+in which namespaces that are hidden from us count as not told.
 
 --fix notrack, --undo and --flush do change something, and --entries lists something. Then the status
 is 0 for done, or nothing to do, 1 if it failed, and 2 for a wrong flag.`,

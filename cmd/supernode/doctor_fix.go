@@ -137,15 +137,31 @@ func (o *cureOptions) applyFix(ctx context.Context, port uint16, window time.Dur
 		writeRound(out, "Before", r.Before)
 		out.printf("UDP port %d is exempt from connection tracking now, by table inet %s.\n", port, conntrack.ExemptTable(port))
 		writeRound(out, "After", r.After)
+		writeDoubt(out, port, r)
 	}
 	if entries, err := conntrack.ReadEntries(ctx, port); err == nil && entries.Total > 0 {
 		out.printf("%d entries of the port stay until they time out, %v at most; --flush deletes them now.\n",
 			entries.Total, max(facts.UDPTimeout, facts.UDPStreamTimeout))
 	}
+	if held, err := conntrack.Held(port); err == nil && held {
+		out.printf("A running node holds the table, and it ends with the node.\n")
+		return out.err
+	}
 	out.printf("It ends with a reboot. To keep it, run the node with --conntrack notrack, or let what loads the firewall at boot " +
 		"run the lines of --fix notrack --dry-run.\n")
 	out.printf("Undo: supernode doctor --port %d --undo\n", port)
 	return out.err
+}
+
+// writeDoubt says what a cure that was kept has not proved, and what may be wrong.
+func writeDoubt(out *errWriter, port uint16, r conntrack.CureReport) {
+	if r.Unproven {
+		out.printf("Not proven: too little traffic, so that it is not known whether the firewall lets other hosts in; a firewall that\n"+
+			"accepts by connection state needs the rule \"udp dport %d accept\".\n", port)
+	}
+	if r.Risk != "" {
+		out.printf("Warning: the rule %s.\n", r.Risk)
+	}
 }
 
 func writeFix(stdout io.Writer, fix conntrack.Fix) error {

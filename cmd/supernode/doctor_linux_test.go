@@ -100,7 +100,9 @@ func TestDoctorWatchesLive(t *testing.T) {
 func TestDoctorEverywhere(t *testing.T) {
 	apart.NeedRoot(t)
 	var all []conntrack.Diagnosis
+	var ofNobody []conntrack.Diagnosis
 	var text, nobody string
+	status := 0
 	const port = 26881
 	visit(t, func(p *patient) {
 		p.nft(statefulRules)
@@ -115,7 +117,7 @@ func TestDoctorEverywhere(t *testing.T) {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 			out, err := cmd.Output()
 			if ended, ok := err.(*exec.ExitError); ok && len(ended.Stderr) == 0 {
-				err = nil // the verdict of some namespace of this machine
+				status, err = ended.ExitCode(), nil // the verdict of some namespace of this machine
 			}
 			p.must("run doctor", err)
 			return out
@@ -123,9 +125,15 @@ func TestDoctorEverywhere(t *testing.T) {
 		p.must("read what doctor printed", json.Unmarshal(run(nil, "--json"), &all))
 		text = string(run(nil))
 		nobody = string(run(&syscall.Credential{Uid: 65534, Gid: 65534}))
+		status = 0
+		p.must("read what doctor printed for nobody", json.Unmarshal(run(&syscall.Credential{Uid: 65534, Gid: 65534}, "--json"), &ofNobody))
 	})
 	require.Regexp(t, `(?m)^pid \d+ \(supernode\) +26881 bound +tracked `, nobody, "one's own namespace is open to everybody")
 	require.Regexp(t, `not checked: the namespaces of \d+ processes`, nobody)
+	hidden := ofNobody[len(ofNobody)-1]
+	require.Equal(t, conntrack.Unknown, hidden.Verdict)
+	require.Regexp(t, `namespaces of \d+ processes`, strings.Join(hidden.Unchecked, "\n"))
+	require.NotZero(t, status, "something was not seen")
 	tracked := 0
 	for _, d := range all {
 		require.NotEmpty(t, d.Netns)

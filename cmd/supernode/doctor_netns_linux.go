@@ -30,9 +30,7 @@ func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) (worst
 			continue // it ended before we came
 		}
 		if errs[i] != nil {
-			d = conntrack.Judge(conntrack.Observation{Port: uint16(o.port)})
-			d.Verdict, d.Evidence, d.Tracking.Active = conntrack.Unknown, []string{errs[i].Error()}, conntrack.CannotSay
-			d.Unchecked = append(d.Unchecked, "namespace: "+errs[i].Error())
+			d = notSeen(uint16(o.port), errs[i].Error())
 		}
 		d.Netns = list[i].Name
 		if conntrack.Worse(d.Verdict, worst) > 0 {
@@ -40,10 +38,30 @@ func (o *doctorOptions) everywhere(ctx context.Context, stdout io.Writer) (worst
 		}
 		all = append(all, d)
 	}
-	if o.json {
-		return worst, printJSON(stdout, all)
+	if hidden > 0 && conntrack.Worse(conntrack.Unknown, worst) > 0 {
+		worst = conntrack.Unknown
 	}
-	return worst, printTable(stdout, all, hidden)
+	if !o.json {
+		return worst, printTable(stdout, all, hidden)
+	}
+	if hidden > 0 {
+		d := notSeen(uint16(o.port), hiddenText(hidden))
+		d.Netns = "(hidden)"
+		all = append(all, d)
+	}
+	return worst, printJSON(stdout, all)
+}
+
+// notSeen stands for a namespace of which nothing is known.
+func notSeen(port uint16, why string) conntrack.Diagnosis {
+	d := conntrack.Judge(conntrack.Observation{Port: port})
+	d.Verdict, d.Evidence, d.Tracking.Active = conntrack.Unknown, []string{why}, conntrack.CannotSay
+	d.Unchecked = append(d.Unchecked, "namespace: "+why)
+	return d
+}
+
+func hiddenText(n int) string {
+	return fmt.Sprintf("the namespaces of %d processes that we may not look at", n)
 }
 
 // printTable writes one line a namespace.
@@ -62,7 +80,7 @@ func printTable(w io.Writer, all []conntrack.Diagnosis, hidden int) error {
 		return err
 	}
 	if hidden > 0 {
-		_, err := fmt.Fprintf(w, "\nnot checked: the namespaces of %d processes that we may not look at\n", hidden)
+		_, err := fmt.Fprintf(w, "\nnot checked: %s\n", hiddenText(hidden))
 		return err
 	}
 	return nil

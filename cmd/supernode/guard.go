@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,19 +33,23 @@ const (
 // a few small files of the kernel's. Only before it gives alarm does it probe whether the alarm is about our port at
 // all, which sends the node a datagram that it takes for rubbish. A nil guard ignores it all.
 type guard struct {
-	port      uint16
+	ports     []uint16
 	log       *slog.Logger
 	reader    *conntrack.Reader
+	notrack   bool       // the ports are to be exempt, and are not yet, for want of connection tracking
+	mu        sync.Mutex // of holds and closed: the watch may exempt while the node ends
 	holds     []*conntrack.Hold
+	closed    bool
 	published atomic.Pointer[conntrackStatus]
 
 	judge func(conntrack.Observation) conntrack.Diagnosis
 	probe func(port uint16) (conntrack.Activity, error)
+	hold  func(port uint16) (*conntrack.Hold, error)
 
 	first  conntrack.Facts
 	since  time.Time
 	probed time.Time
-	proof  conntrack.Activity // of the last probe
+	proofs map[uint16]conntrack.Activity // of the last probe of each port
 
 	steady steady
 }
@@ -73,27 +78,46 @@ func startGuard(mode string, listen []netip.AddrPort, log *slog.Logger) (g *guar
 	if mode == conntrackIgnore {
 		return nil, nil
 	}
-	g = &guard{port: listen[0].Port(), log: log, judge: conntrack.Judge, probe: conntrack.Prove}
-	if mode == conntrackNotrack {
-		for _, port := range portsOf(listen) {
-			hold, err := conntrack.HoldExempt(port)
-			if err != nil {
-				return nil, errors.Join(usageError{fmt.Errorf("--conntrack notrack: %w; or leave it at --conntrack warn", err)}, g.close())
-			}
-			g.holds = append(g.holds, hold)
-			log.Info("exempt from connection tracking", "port", port, "table", "inet "+conntrack.ExemptTable(port),
-				"until", map[bool]string{true: "the process ends", false: "it is stopped"}[hold.Owned])
-		}
-	}
+	g = &guard{ports: portsOf(listen), log: log, judge: conntrack.Judge, probe: conntrack.Prove, hold: conntrack.HoldExempt}
 	if g.reader, err = conntrack.Open(); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	if g.first, err = g.reader.Read(); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
+	if g.notrack = mode == conntrackNotrack; g.notrack {
+		if err := g.exemptPorts(g.first); err != nil {
+			return nil, errors.Join(usageError{fmt.Errorf("--conntrack notrack: %w; or leave it at --conntrack warn", err)},
+				g.reader.Close(), g.close())
+		}
+	}
 	g.since = time.Now()
 	g.published.Store(newConntrackStatus(mode, conntrack.Unknown, g.first))
 	return g, nil
+}
+
+// exemptPorts exempts the ports, once connection tracking is there: a rule of ours would load it.
+func (g *guard) exemptPorts(f conntrack.Facts) error {
+	if !f.Present {
+		g.log.Info("nothing to exempt: this kernel has no connection tracking, or has not loaded it", "ports", g.ports)
+		return nil
+	}
+	g.notrack = false
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, port := range g.ports {
+		if g.closed {
+			return nil
+		}
+		hold, err := g.hold(port)
+		if err != nil {
+			return err
+		}
+		g.holds = append(g.holds, hold)
+		g.log.Info("exempt from connection tracking", "port", port, "table", "inet "+conntrack.ExemptTable(port),
+			"until", map[bool]string{true: "the process ends", false: "it is stopped"}[hold.Owned])
+	}
+	return nil
 }
 
 // portsOf are the different ports.
@@ -111,6 +135,9 @@ func (g *guard) close() error {
 	if g == nil {
 		return nil
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
 	var errs []error
 	for _, hold := range g.holds {
 		errs = append(errs, hold.Close())
@@ -154,10 +181,16 @@ func (g *guard) look(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	o := conntrack.Observation{Port: g.port, Window: now.Sub(g.since), First: g.first, Last: last, Activity: g.activity(last)}
+	if g.notrack && last.Present {
+		if err := g.exemptPorts(last); err != nil {
+			g.log.Warn("connection tracking has come, and the ports are not exempt", "error", err)
+		}
+	}
+	o := conntrack.Observation{Port: g.concerned(), Window: now.Sub(g.since), First: g.first, Last: last, Activity: g.activity(last)}
 	d := g.judge(o)
 	if rank(d.Verdict) >= rank(conntrack.NearLimit) && g.exempt(now) {
 		o.Activity = g.activity(last)
+		o.Port = g.concerned()
 		d = g.judge(o)
 	}
 	g.first, g.since = last, now
@@ -178,34 +211,54 @@ func (g *guard) activity(f conntrack.Facts) conntrack.Activity {
 	switch {
 	case f.Count == 0:
 		return conntrack.Activity{Active: conntrack.No, Evidence: "no flow of this network namespace has an entry"}
-	case len(g.holds) > 0:
+	case g.held():
 		return conntrack.Activity{Active: conntrack.Yes, Exempt: true,
-			Evidence: fmt.Sprintf("other flows are tracked; port %d is exempt by table inet %s", g.port, conntrack.ExemptTable(g.port))}
-	case g.proof.Exempt:
-		return g.proof
+			Evidence: fmt.Sprintf("other flows are tracked; port %d is exempt by table inet %s", g.ports[0], conntrack.ExemptTable(g.ports[0]))}
+	case g.proved():
+		return g.proofs[g.ports[0]]
 	}
 	return conntrack.Activity{Active: conntrack.Yes, Evidence: "flows of this network namespace have entries"}
 }
 
-// exempt proves, when there is cause for alarm, whether our port is concerned. That needs CAP_NET_ADMIN and CAP_NET_RAW;
+// held says that all ports are exempt by tables of ours.
+func (g *guard) held() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.holds) == len(g.ports)
+}
+
+// proved says that the last probe found all ports exempt.
+func (g *guard) proved() bool {
+	return !slices.ContainsFunc(g.ports, func(port uint16) bool { return !g.proofs[port].Exempt })
+}
+
+// concerned is the port that a verdict is about: the first that is not known to be exempt, or just the first.
+func (g *guard) concerned() uint16 {
+	i := slices.IndexFunc(g.ports, func(port uint16) bool { return !g.proofs[port].Exempt })
+	return g.ports[max(i, 0)]
+}
+
+// exempt proves, when there is cause for alarm, whether one of our ports is concerned. That needs CAP_NET_ADMIN and CAP_NET_RAW;
 // without them the alarm stands.
 func (g *guard) exempt(now time.Time) bool {
-	if len(g.holds) > 0 || !g.probed.IsZero() && now.Sub(g.probed) < guardProbe {
-		return g.proof.Exempt
+	if g.held() || !g.probed.IsZero() && now.Sub(g.probed) < guardProbe {
+		return g.proved()
 	}
 	g.probed = now
-	var err error
-	if g.proof, err = g.probe(g.port); err != nil {
-		g.proof = conntrack.Activity{}
+	g.proofs = make(map[uint16]conntrack.Activity, len(g.ports))
+	for _, port := range g.ports {
+		if proof, err := g.probe(port); err == nil {
+			g.proofs[port] = proof
+		}
 	}
-	return g.proof.Exempt
+	return g.proved()
 }
 
 // say logs a verdict: as a warning if something should be done.
 func (g *guard) say(s *conntrackStatus) {
-	args := []any{"verdict", s.Verdict, "evidence", s.Evidence, "entries", s.Entries, "limit", s.Limit}
+	args := []any{"verdict", s.Verdict, "port", g.concerned(), "evidence", s.Evidence, "entries", s.Entries, "limit", s.Limit}
 	if rank(s.Verdict) >= rank(conntrack.NearLimit) {
-		g.log.Warn("connection tracking", append(args, "mend", fmt.Sprintf("supernode doctor --port %d", g.port))...)
+		g.log.Warn("connection tracking", append(args, "mend", fmt.Sprintf("supernode doctor --port %d", g.concerned()))...)
 		return
 	}
 	g.log.Info("connection tracking", args...)

@@ -120,6 +120,54 @@ func TestGuardProbesFirst(t *testing.T) {
 	require.False(t, g.activity(full).Exempt)
 }
 
+// TestGuardOfManyPorts: one exempt port does not speak for the others, and the log names the one that is not.
+func TestGuardOfManyPorts(t *testing.T) {
+	g, log := watched(t)
+	g.ports = []uint16{6881, 6882}
+	g.judge = func(o conntrack.Observation) conntrack.Diagnosis {
+		if o.Activity.Exempt {
+			return conntrack.Diagnosis{Verdict: conntrack.Exempt}
+		}
+		return conntrack.Diagnosis{Verdict: conntrack.Dropping}
+	}
+	exempt := map[uint16]bool{6881: true}
+	g.probe = func(port uint16) (conntrack.Activity, error) {
+		return conntrack.Activity{Active: conntrack.Yes, Exempt: exempt[port]}, nil
+	}
+	now := time.Now()
+	require.NoError(t, g.look(now))
+	require.Equal(t, conntrack.Dropping, g.status().Verdict)
+	require.Contains(t, log.String(), `"port":6882`)
+	require.Contains(t, log.String(), "supernode doctor --port 6882")
+	exempt[6882] = true
+	require.True(t, g.exempt(now.Add(guardProbe)))
+	require.True(t, g.activity(conntrack.Facts{Present: true, Count: 1000}).Exempt)
+}
+
+// TestGuardAwaitsTracking: where the kernel has no connection tracking, the guard does not bring it; when it comes, the
+// ports are exempted, once.
+func TestGuardAwaitsTracking(t *testing.T) {
+	g, log := watched(t)
+	g.ports, g.notrack = []uint16{6881, 6882}, true
+	var held []uint16
+	g.hold = func(port uint16) (*conntrack.Hold, error) {
+		held = append(held, port)
+		return &conntrack.Hold{}, nil
+	}
+	require.NoError(t, g.exemptPorts(conntrack.Facts{}))
+	require.Empty(t, held)
+	require.True(t, g.notrack)
+	require.Contains(t, log.String(), "nothing to exempt")
+	if !g.first.Present {
+		return // what follows is of a kernel that has it
+	}
+	for range 2 {
+		require.NoError(t, g.look(time.Now()))
+		require.Equal(t, []uint16{6881, 6882}, held)
+	}
+	require.True(t, g.held())
+}
+
 func TestGuardIgnores(t *testing.T) {
 	g, err := startGuard(conntrackIgnore, nil, nil)
 	require.NoError(t, err)

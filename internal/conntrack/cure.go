@@ -22,10 +22,14 @@ func (p Passage) suffers() bool {
 // enoughDatagrams is how many must come for a share to mean something: one lost of fewer would look like ten percent.
 const enoughDatagrams = 10
 
+// fewDatagrams is how many of which none get through mean something all the same.
+const fewDatagrams = 3
+
 // Round is what one look at the port showed.
 type Round struct {
 	In, Out      Passage // datagrams from and to other hosts
 	Loop         Passage // datagrams to the port over loopback, ours among them
+	Forwarded    uint64  // datagrams to or from that port of other hosts, that this one passed on
 	Tracked      bool    // ours left an entry
 	TrackedKnown bool    // that could be told
 	Refused      int     // of ours by the kernel, as it does when the table is full
@@ -38,6 +42,8 @@ type CureReport struct {
 	Before, After Round
 	RolledBack    bool
 	Reason        string // of the rollback
+	Unproven      bool   // too few datagrams of other hosts came to tell whether the firewall lets them in
+	Risk          string // why it may not, with the mend: a rule that accepts by connection state; or ""
 }
 
 // judgeCure says why the exemption must be taken back, or "".
@@ -51,16 +57,19 @@ func judgeCure(port uint16, before, after Round) string {
 		return "datagrams of other hosts no longer arrive" + acceptMend("dport", "input", port)
 	case worse(before.Out, after.Out):
 		return "answers to other hosts no longer leave" + acceptMend("sport", "output", port)
+	case before.Forwarded >= fewDatagrams && after.Forwarded < before.Forwarded/4:
+		return fmt.Sprintf("less is passed on to the port of other hosts (%d datagrams before, %d after): DNAT may lead "+
+			"the port there, and needs tracking", before.Forwarded, after.Forwarded)
 	}
 	return ""
 }
 
 // worse says that the firewall lets less of the traffic through than before. Where nothing came before to compare with,
-// less than half is too little.
+// less than half is too little. Of few datagrams it says so only if not one gets through any more.
 func worse(before, after Passage) bool {
 	now, ok := after.Share()
 	if !ok {
-		return false
+		return after.Came >= fewDatagrams && after.Through == 0 && (before.Through > 0 || before.Came == 0)
 	}
 	then, ok := before.Share()
 	if !ok {

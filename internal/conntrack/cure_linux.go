@@ -17,18 +17,22 @@ import (
 
 // Cure exempts the port and proves that it helped: for the time of a window before and one after, counters in our own
 // table say how many datagrams of the port come to the packet filter and how many get through, and datagrams of our own
-// over loopback say whether a flow leaves an entry. If nothing is tracked, nothing is done. If entries still appear, or the firewall lets less through than
-// before, everything is taken back, and the report says why. A port that is exempt by our table already is looked at once
-// and left as it is.
+// over loopback say whether a flow leaves an entry. If nothing is tracked, nothing is done. If entries still appear, the
+// firewall lets less through than before, or what this host passes on to the port of others ends, everything is taken back,
+// and the report says why. A port that DNAT leads elsewhere, or leads to, is refused. One that
+// is exempt by our whole table already is looked at once and left as it is.
 //
 // It works in the calling thread's network namespace, whose goroutine must be locked to its thread if that is not the
 // process's, and needs CAP_NET_ADMIN. The error is about what could not be done; a cure that did not hold is in the report.
 func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport, err error) {
-	if r.Already, err = PortExempt(port); err != nil {
+	if r.Already, err = wholly(port); err != nil {
 		return r, err
 	}
 	if r.Already {
 		return r, probeOnce(port, &r.After)
+	}
+	if err := refuseTranslated(ctx, port); err != nil {
+		return r, err
 	}
 	defer func() {
 		if err != nil || r.RolledBack || r.Needless {
@@ -36,7 +40,7 @@ func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport,
 			err = errors.Join(err, undone)
 		}
 	}()
-	if r.Before, err = look(ctx, port, window, nil); err != nil {
+	if r.Before, err = look(ctx, port, window, 1, nil); err != nil {
 		return r, err
 	}
 	if r.Before.TrackedKnown && !r.Before.Tracked && !r.Before.In.suffers() {
@@ -46,15 +50,26 @@ func Cure(ctx context.Context, port uint16, window time.Duration) (r CureReport,
 			return r, err
 		}
 	}
-	if r.After, err = look(ctx, port, window, exemptChains(port)); err != nil {
+	if err = refuseTranslated(ctx, port); err != nil { // a flow may have come meanwhile
+		return r, err
+	}
+	if r.After, err = look(ctx, port, window, maxWindows, exemptChains(port)); err != nil {
 		return r, err
 	}
 	if r.Reason = judgeCure(port, r.Before, r.After); r.Reason != "" {
 		r.RolledBack = true
 		return r, nil
 	}
+	_, enough := r.After.In.Share()
+	r.Unproven = !enough
+	if r.Risk, err = acceptsByState(port); err != nil {
+		return r, err
+	}
 	return r, ExemptPort(port)
 }
+
+// maxWindows is how long Cure waits at most for as many datagrams as prove that the firewall lets them in.
+const maxWindows = 5
 
 // Places where counters stand: before all else, and behind all firewalls.
 const (
@@ -62,7 +77,8 @@ const (
 	priorityLast  = nftables.ChainPriority(1000)
 )
 
-// counterChains count datagrams of the port, in each chain first those of other hosts, then those over loopback.
+// counterChains count datagrams of the port, in each chain first those of other hosts, then those over loopback; of those
+// that are passed on, first the ones to the port, then the ones from it.
 func counterChains(port uint16) []chainRules {
 	counted := func(offset uint32, device expr.MetaKey, own bool) [][]expr.Any {
 		var rules [][]expr.Any
@@ -79,7 +95,12 @@ func counterChains(port uint16) []chainRules {
 		return rules
 	}
 	in, out := counted(udpDestinationPort, expr.MetaKeyIIFTYPE, true), counted(udpSourcePort, expr.MetaKeyOIFTYPE, false)
+	var passed [][]expr.Any
+	for _, offset := range []uint32{udpDestinationPort, udpSourcePort} {
+		passed = append(passed, append(matchPort(offset, port), &expr.Counter{}))
+	}
 	return []chainRules{
+		{"passed_on", nftables.ChainHookForward, priorityLast, passed},
 		{"came_in", nftables.ChainHookPrerouting, priorityFirst, in},
 		{"got_in", nftables.ChainHookInput, priorityLast, in},
 		{"came_out", nftables.ChainHookOutput, priorityFirst, out},
@@ -87,20 +108,29 @@ func counterChains(port uint16) []chainRules {
 	}
 }
 
-// look installs the counters, with more chains, and tells after the window what they counted.
-func look(ctx context.Context, port uint16, window time.Duration, more []chainRules) (r Round, err error) {
+// look installs the counters, with more chains, and tells after the window what they counted. While too few datagrams of
+// other hosts have come, it waits for another window, and so on up to the number of windows.
+func look(ctx context.Context, port uint16, window time.Duration, windows int, more []chainRules) (r Round, err error) {
 	if err := install(port, append(counterChains(port), more...)); err != nil {
 		return r, err
 	}
 	if err := probeOnce(port, &r); err != nil {
 		return r, err
 	}
-	select {
-	case <-time.After(window):
-	case <-ctx.Done():
-		return r, context.Cause(ctx)
+	for range windows {
+		select {
+		case <-time.After(window):
+		case <-ctx.Done():
+			return r, context.Cause(ctx)
+		}
+		if err := readCounters(port, &r); err != nil {
+			return r, err
+		}
+		if _, enough := r.In.Share(); enough {
+			break
+		}
 	}
-	return r, readCounters(port, &r)
+	return r, nil
 }
 
 // readCounters reads what got through before what came, so that a datagram that is under way looks lost rather than made
@@ -111,12 +141,14 @@ func readCounters(port uint16, r *Round) error {
 		return fmt.Errorf("open nftables: %w", err)
 	}
 	var loopOut Passage
+	var to, from uint64
 	for _, read := range []struct {
 		chain       string
 		other, loop *uint64
 	}{
 		{"got_in", &r.In.Through, &r.Loop.Through}, {"came_in", &r.In.Came, &r.Loop.Came},
 		{"got_out", &r.Out.Through, &loopOut.Through}, {"came_out", &r.Out.Came, &loopOut.Came},
+		{"passed_on", &to, &from},
 	} {
 		table := exemptTable(port)
 		rules, err := c.GetRules(table, &nftables.Chain{Name: read.chain, Table: table})
@@ -134,6 +166,7 @@ func readCounters(port uint16, r *Round) error {
 			}
 		}
 	}
+	r.Forwarded = to + from
 	return nil
 }
 

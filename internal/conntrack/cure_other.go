@@ -26,6 +26,9 @@ func UnexemptPort(uint16) (bool, error) { return false, errors.ErrUnsupported }
 // PortExempt returns errors.ErrUnsupported.
 func PortExempt(uint16) (bool, error) { return false, errors.ErrUnsupported }
 
+// Held returns errors.ErrUnsupported.
+func Held(uint16) (bool, error) { return false, errors.ErrUnsupported }
+
 // Cure returns errors.ErrUnsupported.
 func Cure(context.Context, uint16, time.Duration) (CureReport, error) {
 	return CureReport{}, errors.ErrUnsupported

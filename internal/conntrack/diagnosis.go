@@ -53,8 +53,9 @@ type Activity struct {
 	Rule     string `json:"rule,omitempty"`  // the rule that asks for tracking: "inet filter input handle 4: ct state"
 	Rules    []Rule `json:"rules,omitempty"` // all such rules that were found, Rule the first
 
-	unseen []string // families ("ip", "ip6") whose way in could not be tried, while the way out is free
-	open   []string // what a proof left open, for Unchecked
+	unseen  []string // families ("ip", "ip6") whose way in could not be tried, while the way out is free
+	doubted bool     // the probe left no entry, but that may be so over lo only
+	open    []string // what a proof left open, for Unchecked
 }
 
 // Diagnosis is the result of Judge, and as JSON the contract of `supernode doctor --json`. Numbers that could not be
@@ -102,7 +103,8 @@ type Diagnosis struct {
 	Fixes     []Fix             `json:"fixes"`
 }
 
-// Counts are packets lost (Drop, InsertFailed, ChainTooLong) and entries evicted (EarlyDrop).
+// Counts are packets lost, each counted once (Drop, InsertFailed, ChainTooLong), and entries evicted (EarlyDrop). Drop is
+// without the clashes and InsertFailed without the long chains that the kernel adds to them.
 type Counts struct {
 	Drop         uint64 `json:"drop"`
 	EarlyDrop    uint64 `json:"early_drop"`

@@ -28,9 +28,12 @@ const (
 	ctaTupleIP    = 1
 	ctaTupleProto = 2
 	ctaIPv4Src    = 1
+	ctaIPv4Dst    = 2
 	ctaIPv6Src    = 3
+	ctaIPv6Dst    = 4
 	ctaProtoNum   = 1
 	ctaProtoSrc   = 2
+	ctaProtoDst   = 3
 
 	statusSeenReply = 1 << 1 // IPS_SEEN_REPLY
 	statusAssured   = 1 << 2 // IPS_ASSURED
@@ -66,6 +69,22 @@ func scan(ctx context.Context, sum *Entries, each func(family byte, entry []byte
 	if err != nil {
 		return err
 	}
+	return dump(ctx, func(family byte, entry []byte) error {
+		sum.Scanned++
+		x, ok := parseEntry(entry, sum.Port, local)
+		if !ok {
+			return nil
+		}
+		sum.Add(x)
+		if each == nil {
+			return nil
+		}
+		return each(family, entry)
+	})
+}
+
+// dump hands out the table's entries, each valid until f returns. An error of f's ends it.
+func dump(ctx context.Context, f func(family byte, entry []byte) error) error {
 	s, err := dialNetfilter()
 	if err != nil {
 		return err
@@ -86,18 +105,7 @@ func scan(ctx context.Context, sum *Entries, each func(family byte, entry []byte
 		if err != nil {
 			return fmt.Errorf("read the conntrack table: %w", err)
 		}
-		done, err := eachMessage(buf[:n], func(family byte, entry []byte) error {
-			sum.Scanned++
-			x, ok := parseEntry(entry, sum.Port, local)
-			if !ok {
-				return nil
-			}
-			sum.Add(x)
-			if each == nil {
-				return nil
-			}
-			return each(family, entry)
-		})
+		done, err := eachMessage(buf[:n], f)
 		if done || err != nil {
 			return err
 		}
@@ -212,15 +220,20 @@ func parseEntry(b []byte, port uint16, local []netip.Prefix) (x Entry, ok bool) 
 
 // source is the source of a UDP tuple.
 func source(tuple []byte) (addr netip.AddrPort, ok bool) {
+	return endpointOf(tuple, ctaIPv4Src, ctaIPv6Src, ctaProtoSrc)
+}
+
+// endpointOf is one end of a UDP tuple, by the attributes that have it.
+func endpointOf(tuple []byte, ipv4, ipv6, ports uint16) (addr netip.AddrPort, ok bool) {
 	proto := attribute(tuple, ctaTupleProto)
 	if number := attribute(proto, ctaProtoNum); len(number) != 1 || number[0] != unix.IPPROTO_UDP {
 		return addr, false
 	}
-	port := attribute(proto, ctaProtoSrc)
+	port := attribute(proto, ports)
 	ips := attribute(tuple, ctaTupleIP)
-	ip, ok := netip.AddrFromSlice(attribute(ips, ctaIPv4Src))
+	ip, ok := netip.AddrFromSlice(attribute(ips, ipv4))
 	if !ok {
-		ip, ok = netip.AddrFromSlice(attribute(ips, ctaIPv6Src))
+		ip, ok = netip.AddrFromSlice(attribute(ips, ipv6))
 	}
 	if !ok || len(port) != 2 {
 		return addr, false

@@ -139,6 +139,45 @@ func PortExempt(port uint16) (bool, error) {
 	return found, nil
 }
 
+// wholly reports whether our table for the port is there as ExemptPort makes it. A cure that was killed leaves counters
+// without the exemption, or beside it.
+func wholly(port uint16) (bool, error) {
+	if there, err := PortExempt(port); err != nil || !there {
+		return false, err
+	}
+	c, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("open nftables: %w", err)
+	}
+	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return false, fmt.Errorf("list nftables chains: %w", explain(err))
+	}
+	want := map[string]int{} // rules by chain
+	for _, spec := range exemptChains(port) {
+		want[spec.name] = len(spec.rules)
+	}
+	for _, chain := range chains {
+		if chain.Table.Name != ExemptTable(port) {
+			continue
+		}
+		rules, err := c.GetRules(exemptTable(port), chain)
+		if err != nil {
+			return false, fmt.Errorf("list the rules of nftables table inet %s: %w", ExemptTable(port), explain(err))
+		}
+		for _, r := range rules {
+			if what, _ := effect(r.Exprs); what == Exempts {
+				want[chain.Name]--
+			}
+		}
+		if left, ours := want[chain.Name]; !ours || left != 0 || len(rules) == 0 {
+			return false, nil
+		}
+		delete(want, chain.Name)
+	}
+	return len(want) == 0, nil
+}
+
 // exemptPorts are the ports that have a table of ours, each with the table's flags.
 func exemptPorts() (map[uint16]uint32, error) {
 	c, err := nftables.New()
@@ -147,7 +186,8 @@ func exemptPorts() (map[uint16]uint32, error) {
 	}
 	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
-		return nil, fmt.Errorf("list nftables tables: %w", explain(err))
+		return nil, fmt.Errorf("list nftables tables (needs CAP_NET_ADMIN: run as root, or give the right with setcap or "+
+			"AmbientCapabilities=): %w", err)
 	}
 	ports := map[uint16]uint32{}
 	for _, t := range tables {
@@ -162,12 +202,30 @@ func exemptPorts() (map[uint16]uint32, error) {
 	return ports, nil
 }
 
+// Held reports whether a running node holds our table for the port, which then ends with the node. It needs CAP_NET_ADMIN.
+func Held(port uint16) (bool, error) {
+	ports, err := exemptPorts()
+	return ports[port]&tableFlagOwner != 0, err
+}
+
+// heldByNode says that some table of ours is held. Without the right to see tables it is not known to be.
+func heldByNode() bool {
+	ports, err := exemptPorts()
+	for _, flags := range ports {
+		if err == nil && flags&tableFlagOwner != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // explain adds the mend to a refusal of the kernel's.
 func explain(err error) error {
 	switch {
+	case (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)) && heldByNode():
+		return fmt.Errorf("%w (a running node holds the table, and it ends with the node)", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w (needs CAP_NET_ADMIN: run as root, or give the right with setcap or AmbientCapabilities=; "+
-			"if it is there, a running node holds the table)", err)
+		return fmt.Errorf("%w (needs CAP_NET_ADMIN: run as root, or give the right with setcap or AmbientCapabilities=)", err)
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("%w (this kernel lacks nf_tables, or its fib or notrack expression: use the iptables form)", err)
 	}

@@ -124,6 +124,30 @@ func TestCureTakenBack(t *testing.T) {
 	})
 }
 
+// TestCureReplacesWhatWasKilled: what an interrupted cure has left is no exemption.
+func TestCureReplacesWhatWasKilled(t *testing.T) {
+	tool(t, "nft")
+	for name, left := range map[string][]chainRules{
+		"before": counterChains(curePort),
+		"after":  append(counterChains(curePort), exemptChains(curePort)...),
+		"half":   exemptChains(curePort)[:1],
+		"empty":  nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			alone(t, func() {
+				sh(t, strings.Replace(stateful, "ct state new udp", "udp", 1))
+				require.NoError(t, install(curePort, left))
+				r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
+				require.NoError(t, err)
+				require.False(t, r.Already)
+				whole, err := wholly(curePort)
+				require.NoError(t, err)
+				require.True(t, whole)
+			})
+		})
+	}
+}
+
 func TestCureNeedless(t *testing.T) {
 	tool(t, "nft")
 	alone(t, func() {
@@ -170,6 +194,10 @@ func TestHold(t *testing.T) {
 		require.ErrorContains(t, err, "another process holds")
 		_, err = UnexemptPort(curePort)
 		require.ErrorContains(t, err, "a running node holds the table")
+		require.NotContains(t, err.Error(), "CAP_NET_ADMIN", "that is there")
+		held, err := Held(curePort)
+		require.NoError(t, err)
+		require.True(t, held)
 
 		require.NoError(t, h.Close())
 		require.NoError(t, h.Close())
@@ -192,7 +220,12 @@ func TestJudgeCure(t *testing.T) {
 		"other hosts shut out":      {good, Round{In: Passage{1000, 10}}, "udp dport 6881 accept"},
 		"answers shut in":           {good, Round{In: good.In, Out: Passage{1000, 3}}, "udp sport 6881 accept"},
 		"shut out, nothing before":  {Round{}, Round{In: Passage{100, 0}}, "no longer arrive"},
-		"too few to tell":           {good, Round{In: Passage{9, 0}}, ""},
+		"few, and all lost":         {Round{In: Passage{4, 4}}, Round{In: Passage{3, 0}}, "no longer arrive"},
+		"few, and lost before":      {Round{In: Passage{4, 0}}, Round{In: Passage{9, 0}}, ""},
+		"few, and one gets through": {Round{In: Passage{4, 4}}, Round{In: Passage{9, 1}}, ""},
+		"no longer passed on":       {Round{Forwarded: 8}, Round{Forwarded: 0}, "DNAT"},
+		"passed on as before":       {Round{Forwarded: 8}, Round{Forwarded: 7}, ""},
+		"too few to tell":           {good, Round{In: Passage{2, 0}}, ""},
 		"a rate limit as before":    {Round{In: Passage{1000, 500}}, Round{In: Passage{3000, 1480}}, ""},
 		"loopback shut out":         {good, Round{Loop: Passage{3, 0}}, "over loopback"},
 		"loopback was shut before":  {Round{Loop: Passage{3, 0}}, Round{Loop: Passage{3, 0}}, ""},

@@ -52,9 +52,9 @@ type Counters map[string]uint64
 
 // Names of counters that callers ask for. Others keep the name of their column.
 const (
-	Drop         = "drop"          // packets dropped because the table was full
+	Drop         = "drop"          // packets dropped because the table was full, or their entry clashed
 	EarlyDrop    = "early_drop"    // entries evicted to make room
-	InsertFailed = "insert_failed" // packets dropped because their entry clashed with one that won the race
+	InsertFailed = "insert_failed" // entries that clashed with one that won the race, or whose chain was too long
 	Insert       = "insert"        // entries put into the table; since Linux 4.9 only those made over netlink
 	ClashResolve = "clash_resolve" // clashes that were settled without a loss
 	ChainTooLong = "chaintoolong"  // packets dropped because their hash chain was too long

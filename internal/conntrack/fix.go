@@ -94,8 +94,8 @@ func notrackIPTablesFix(port uint16) Fix {
 	return f
 }
 
-// saved is where commands keep what undo brings back.
-const saved = "/root/before-supernode.rules"
+// saved is where commands keep what undo brings back, each rule's in a file of its own.
+const saved = "/root/before-supernode"
 
 // ruleHandle is the beginning of Activity.Rule when that is a rule and not a chain.
 var ruleHandle = regexp.MustCompile(`^(ip|ip6|inet) ([\w.-]+) ([\w.-]+) handle ([0-9]+)\b`)
@@ -111,21 +111,26 @@ func deleteRuleFix(rule string) (f Fix, ok bool) {
 		return f, false
 	}
 	family, table, chain, handle := m[1], m[2], m[3], m[4]
+	file := fmt.Sprintf("%s-%s-%s-%s-%s.rules", saved, family, table, chain, handle)
+	// A second run finds no rule to delete any more, and must not save the chain without it.
+	save := func(list string) string {
+		return fmt.Sprintf("test -e %s || { %s >%[1]s.new && mv %[1]s.new %[1]s; }", file, list)
+	}
 	f = Fix{
 		ID:      FixDeleteRule,
 		Summary: "delete the rule that asks for tracking: " + rule,
 		Price: "What the rule was for is gone: a firewall that let answers in by connection state shuts them out, and NAT ends. " +
 			"If another rule asks for tracking too, it goes on. The file that loads the rules at boot has to be changed as well.",
 		Commands: []string{
-			fmt.Sprintf("nft list chain %s %s %s >%s", family, table, chain, saved),
+			save(fmt.Sprintf("nft list chain %s %s %s", family, table, chain)),
 			fmt.Sprintf("nft delete rule %s %s %s handle %s", family, table, chain, handle),
 		},
-		Undo: []string{fmt.Sprintf("{ echo flush chain %s %s %s; cat %s; } | nft -f -", family, table, chain, saved)},
+		Undo: []string{fmt.Sprintf("{ echo flush chain %s %s %s; cat %s; } | nft -f - && rm -f %[4]s", family, table, chain, file)},
 	}
 	if family != "inet" && slices.Contains(iptablesTables, table) && iptablesChain.MatchString(chain) {
 		program := map[string]string{"ip": "iptables", "ip6": "ip6tables"}[family]
-		f.Commands[0] = fmt.Sprintf("%s-save -t %s >%s", program, table, saved)
-		f.Undo = []string{fmt.Sprintf("%s-restore <%s", program, saved)}
+		f.Commands[0] = save(fmt.Sprintf("%s-save -t %s", program, table))
+		f.Undo = []string{fmt.Sprintf("%s-restore <%s && rm -f %[2]s", program, file)}
 	}
 	return f, true
 }

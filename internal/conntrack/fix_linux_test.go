@@ -137,16 +137,21 @@ END`,
 				require.NotNil(t, m, sh(t, "nft -a list ruleset"))
 				d := diagnosed()
 				d.Tracking.Rule = fmt.Sprintf(c.named, strings.Join(m[1:], ""))
-				f := inDirectory(fixed(t, d, FixDeleteRule), t.TempDir())
+				dir := t.TempDir()
+				f := inDirectory(fixed(t, d, FixDeleteRule), dir)
 
 				listing := func() string { return noCounters.ReplaceAllString(sh(t, "nft list ruleset"), "") }
 				before := listing()
 				require.True(t, tracked(t, 6881))
 				do(t, f.Commands)
 				require.False(t, tracked(t, 6881))
+				do(t, f.Commands[:1]) // a second run, which finds no rule to delete, keeps what the first has saved
 				do(t, f.Undo)
 				require.True(t, tracked(t, 6881))
 				require.Equal(t, before, listing())
+				left, err := os.ReadDir(dir)
+				require.NoError(t, err)
+				require.Empty(t, left)
 			})
 		})
 	}

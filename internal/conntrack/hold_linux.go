@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ type Hold struct {
 const tableFlagOwner = 1 << 1 // NFT_TABLE_F_OWNER, include/uapi/linux/netfilter/nf_tables.h
 
 // HoldExempt exempts the port as ExemptPort does, until Close or the end of the process. A table of ours that nobody holds
-// is replaced.
+// is replaced. A port that DNAT leads elsewhere, or leads to, is refused.
 func HoldExempt(port uint16) (*Hold, error) {
 	if port == 0 {
 		return nil, errors.New("exempt port 0: name the server's port")
@@ -37,6 +38,9 @@ func HoldExempt(port uint16) (*Hold, error) {
 	if ports[port]&tableFlagOwner != 0 {
 		return nil, fmt.Errorf("exempt port %d: another process holds nftables table inet %s, and the port is exempt by that",
 			port, ExemptTable(port))
+	}
+	if err := refuseTranslated(context.Background(), port); err != nil {
+		return nil, err
 	}
 	if _, err := UnexemptPort(port); err != nil {
 		return nil, err

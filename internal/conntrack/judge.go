@@ -63,27 +63,39 @@ func (d *Diagnosis) measure(o Observation) {
 	t.BytesAtLimit = t.Limit*t.EntryBytes + t.Buckets*bucketBytes
 }
 
+// counts takes apart what the kernel counts twice: an unsettled clash is in drop and in insert_failed
+// (nf_ct_resolve_clash, net/netfilter/nf_conntrack_core.c), a long chain in chaintoolong and in insert_failed
+// (__nf_conntrack_confirm). Up to Linux 5.9, which has no clash_resolve, insert_failed counted settled clashes as well:
+// there it says nothing of losses, and the lost ones stay in drop.
 func counts(c Counters) Counts {
-	return Counts{Drop: c[Drop], EarlyDrop: c[EarlyDrop], InsertFailed: c[InsertFailed], ChainTooLong: c[ChainTooLong]}
+	n := Counts{Drop: c[Drop], EarlyDrop: c[EarlyDrop], ChainTooLong: c[ChainTooLong]}
+	if _, ok := c[ClashResolve]; ok {
+		n.InsertFailed = min(n.Drop, less(c[InsertFailed], n.ChainTooLong))
+		n.Drop -= n.InsertFailed
+	}
+	return n
 }
 
+// less is a-b, and 0 if that is below.
+func less(a, b uint64) uint64 { return max(a, b) - b }
+
+// lost counts each packet once.
 func (c Counts) lost() uint64 { return c.Drop + c.InsertFailed + c.ChainTooLong }
 
 // window takes the differences of what only ever grows. A socket that was closed takes its drops along.
 func window(o Observation) Window {
-	since := func(now, then uint64) uint64 { return max(now, then) - then }
 	first, last := o.Sockets[0], o.Sockets[1]
-	noBuffer := since(last.SendBufferErrors, first.SendBufferErrors)
+	noBuffer := less(last.SendBufferErrors, first.SendBufferErrors)
 	return Window{
 		Seconds: o.Window.Seconds(),
 		Entries: int64(o.Last.Count) - int64(o.First.Count),
 		Counts:  counts(o.Last.Counters.Sub(o.First.Counters)),
 
-		ReceiveBufferErrors: since(last.ReceiveBufferErrors, first.ReceiveBufferErrors),
+		ReceiveBufferErrors: less(last.ReceiveBufferErrors, first.ReceiveBufferErrors),
 		SendBufferErrors:    noBuffer,
-		PortDrops:           since(last.PortDrops, first.PortDrops),
+		PortDrops:           less(last.PortDrops, first.PortDrops),
 		// A send that found no buffer is mostly counted twice (net/ipv4/ip_output.c, ip_send_skb, and udp.c, udp_send_skb).
-		SendsRefused: since(since(last.OutDiscards, first.OutDiscards), noBuffer),
+		SendsRefused: less(less(last.OutDiscards, first.OutDiscards), noBuffer),
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func observed() Observation {
 	facts := Facts{
 		Present: true, Count: 1000, Limit: 262144, Buckets: 262144, UDPTimeout: 30 * time.Second, UDPStreamTimeout: 120 * time.Second,
-		Counters: Counters{Drop: 5, EarlyDrop: 7, InsertFailed: 0, ChainTooLong: 0}, Sources: map[string]string{FactLimit: "a file"},
+		Counters: Counters{Drop: 5, EarlyDrop: 7, InsertFailed: 0, ChainTooLong: 0, ClashResolve: 0}, Sources: map[string]string{FactLimit: "a file"},
 	}
 	return Observation{
 		Port: 6881, Window: 2 * time.Second, First: facts, Last: facts,
@@ -45,9 +45,22 @@ func TestJudge(t *testing.T) {
 		{"exempt", func(o *Observation) { o.Activity.Exempt = true }, Exempt, "proved"},
 		{"exempt while others lose", func(o *Observation) { o.Activity.Exempt = true; count(o, Drop, 3) }, Exempt, "others lose to the table: 3 packets"},
 		{"exempt at the limit", func(o *Observation) { o.Activity.Exempt = true; o.Last.Count = o.Last.Limit }, Exempt, "proved"},
-		{"full", func(o *Observation) { count(o, Drop, 3) }, Dropping, "3 packets dropped because the table was full in 2.0 s"},
-		{"long chain", func(o *Observation) { count(o, ChainTooLong, 1) }, Dropping, "hash chain"},
-		{"clash", func(o *Observation) { count(o, InsertFailed, 1) }, Dropping, "clashed"},
+		{"full", func(o *Observation) { o.Last.Count = o.Last.Limit; count(o, Drop, 3) }, Dropping, "3 packets dropped because the table was full in 2.0 s"},
+		{"full, and room again", func(o *Observation) { o.Host.TableFull = 1; count(o, Drop, 3) }, Dropping, "3 packets dropped because the table was full"},
+		{"full, and evicts", func(o *Observation) { count(o, EarlyDrop, 1); count(o, Drop, 3) }, Dropping, "3 packets dropped because the table was full"},
+		{"drops with room", func(o *Observation) { count(o, Drop, 3) }, Dropping, "3 packets dropped for want of an entry, though"},
+		{"long chain", func(o *Observation) { count(o, ChainTooLong, 1); count(o, InsertFailed, 1) }, Dropping, "1 packets dropped because a hash chain was too long in 2.0 s"},
+		{"clash", func(o *Observation) { count(o, Drop, 1); count(o, InsertFailed, 1) }, Dropping, "1 packets dropped because entries clashed in 2.0 s"},
+		{"all of them", func(o *Observation) {
+			o.Last.Count = o.Last.Limit
+			count(o, Drop, 7)
+			count(o, InsertFailed, 5)
+			count(o, ChainTooLong, 3)
+		}, Dropping, "5 packets dropped because the table was full, 3 packets dropped because a hash chain was too long, 2 packets dropped because entries clashed"},
+		{"settled clashes, before 5.10", func(o *Observation) {
+			o.Last.Counters = Counters{Drop: 5, EarlyDrop: 7, InsertFailed: 9}
+			o.First.Counters = Counters{Drop: 5, EarlyDrop: 7, InsertFailed: 0}
+		}, Tracked, "1000"},
 		{"loss although nobody could prove it", func(o *Observation) { o.Activity.Active = CannotSay; count(o, Drop, 1) }, Dropping, "1 packets"},
 		{"nearly full", func(o *Observation) { o.Last.Count, o.First.Count = 236000, 236000 }, NearLimit, "(90 %)"},
 		{"just not nearly full", func(o *Observation) { o.Last.Count, o.First.Count = 235000, 235000 }, Tracked, "235000"},
@@ -307,8 +320,24 @@ func TestWeigh(t *testing.T) {
 	_, unchecked = weigh(Activity{Active: Yes}, []Rule{asks, onWire})
 	require.Len(t, unchecked, 1, "the probe did not pass the wire")
 	a, unchecked = weigh(Activity{Active: Yes, Exempt: true}, []Rule{asks, onWire})
-	require.True(t, a.Exempt)
-	require.Empty(t, unchecked)
+	require.False(t, a.Exempt, "over lo only")
+	require.Len(t, unchecked, 1)
+	forPortOut := Rule{Family: "inet", Effect: Exempts, wayOut: true}
+	byAddress, ofOthers := Rule{Family: "ip", Effect: Exempts, Address: true}, Rule{Family: "inet", Effect: Exempts, Interface: true, others: true}
+	for _, c := range []struct {
+		rules  []Rule
+		exempt bool
+	}{
+		{[]Rule{byAddress}, false},
+		{[]Rule{byAddress, forPort}, false},
+		{[]Rule{byAddress, forPort, forPortOut}, true},
+		{[]Rule{onWire, Rule{Family: "ip", Effect: Exempts, wayIn: true}, Rule{Family: "ip", Effect: Exempts, wayOut: true}}, false},
+		{[]Rule{ofOthers}, true},
+	} {
+		a, unchecked = weigh(Activity{Active: Yes, Exempt: true}, append(c.rules, asks))
+		require.Equal(t, c.exempt, a.Exempt, "%v", c.rules)
+		require.Equal(t, c.exempt, len(unchecked) == 0, "%q", unchecked)
+	}
 
 	lost4, lostBoth := Activity{Active: Yes, unseen: []string{"ip"}}, Activity{Active: Yes, unseen: []string{"ip", "ip6"}}
 	for _, c := range []struct {

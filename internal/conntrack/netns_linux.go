@@ -17,7 +17,7 @@ import (
 // Namespace is a network namespace of this machine.
 type Namespace struct {
 	Inode uint64 // its number, by which the kernel's log calls it
-	Name  string // as `ip netns` calls it, or by one process in it: "pid 217 (dockerd)"
+	Name  string // as `ip netns` calls it, or by one process in it: "pid 217 (dockerd)"; printable
 	path  string // a file that opens it
 }
 
@@ -57,14 +57,14 @@ func Namespaces(root string) (list []Namespace, hidden int, err error) {
 	for _, pid := range pids {
 		dir := filepath.Join(root, "proc", strconv.Itoa(pid))
 		command, _ := os.ReadFile(filepath.Join(dir, "comm")) // without it the number will do
-		add(filepath.Join(dir, "ns/net"), fmt.Sprintf("pid %d (%s)", pid, strings.TrimSpace(string(command))), false)
+		add(filepath.Join(dir, "ns/net"), fmt.Sprintf("pid %d (%s)", pid, printable(strings.TrimSpace(string(command)))), false)
 	}
 	named, err := os.ReadDir(filepath.Join(root, "run/netns"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return list, hidden, fmt.Errorf("list named namespaces: %w", err)
 	}
 	for _, n := range named {
-		add(filepath.Join(root, "run/netns", n.Name()), n.Name(), true)
+		add(filepath.Join(root, "run/netns", n.Name()), printable(n.Name()), true)
 	}
 	return list, hidden, nil
 }

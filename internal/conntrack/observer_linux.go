@@ -101,6 +101,10 @@ func (o *Observer) prove() {
 		o.unchecked = append(o.unchecked, "rules: "+err.Error())
 	}
 	activity, unchecked := weigh(o.activity, rules)
+	activity, settled := crossCheck(o.port, activity)
+	if settled {
+		unchecked = nil
+	}
 	o.activity, o.unchecked = activity, append(o.unchecked, unchecked...)
 	if o.activity.Active == Yes && len(o.activity.Rules) == 0 && err == nil {
 		o.unchecked = append(o.unchecked, "rules: no nftables rule asks for tracking; legacy iptables, IPVS, Open vSwitch and tc are not looked at")

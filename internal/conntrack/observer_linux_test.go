@@ -193,4 +193,12 @@ func TestNamespaces(t *testing.T) {
 
 	_, errs = ForEach(list, func(Namespace) (int, error) { return 0, nil })
 	require.ErrorContains(t, errs[0], "enter namespace blue")
+
+	// Whoever may name a process or a namespace may not write to our terminal.
+	place(t, root, map[string]string{"proc/18/comm": "a\x1b[2J\n", "proc/18/ns/net": "", "run/netns/re\nd": ""})
+	list, _, err = Namespaces(root)
+	require.NoError(t, err)
+	require.Len(t, list, 3)
+	require.Equal(t, `pid 18 (a\x1b[2J)`, list[1].Name)
+	require.Equal(t, `re\nd`, list[2].Name)
 }

@@ -31,11 +31,29 @@ func Rules(port uint16) ([]Rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial nftables netlink: %w", err)
 	}
+	var found []Rule
+	err = eachRule(c, func(family string, chain *nftables.Chain, r *nftables.Rule) bool {
+		rule := Rule{Family: family, Table: chain.Table.Name, Chain: chain.Name, Handle: r.Handle}
+		if rule.Effect, rule.What = effect(r.Exprs); rule.Effect == "" {
+			return true
+		}
+		rule.wayIn = rule.Effect == Exempts && atPrerouting(chain) && toPort(r.Exprs, port)
+		rule.wayOut = rule.Effect == Exempts && atOutput(chain) && comparesPort(r.Exprs, udpSourcePort, port)
+		rule.only = onlyFamily(r.Exprs)
+		rule.others = otherProtocol(r.Exprs) || otherPort(r.Exprs, port)
+		rule.Interface, rule.Address = slices.ContainsFunc(r.Exprs, namesInterface), slices.ContainsFunc(r.Exprs, namesAddress)
+		found = append(found, rule)
+		return len(found) < maxRules
+	})
+	return found, err
+}
+
+// eachRule hands out the rules of the families that matter, in the order of the ruleset, until f returns false.
+func eachRule(c *nftables.Conn, f func(family string, chain *nftables.Chain, r *nftables.Rule) bool) error {
 	chains, err := c.ListChains()
 	if err != nil {
-		return nil, fmt.Errorf("list nftables chains (needs CAP_NET_ADMIN): %w", err)
+		return fmt.Errorf("list nftables chains (needs CAP_NET_ADMIN): %w", err)
 	}
-	var found []Rule
 	for _, chain := range chains {
 		family := familyName(chain.Table.Family)
 		if family == "" {
@@ -46,22 +64,15 @@ func Rules(port uint16) ([]Rule, error) {
 			continue // gone since
 		}
 		if err != nil {
-			return found, fmt.Errorf("list nftables rules of %s %s %s: %w", family, chain.Table.Name, chain.Name, err)
+			return fmt.Errorf("list nftables rules of %s %s %s: %w", family, printable(chain.Table.Name), printable(chain.Name), err)
 		}
 		for _, r := range rules {
-			rule := Rule{Family: family, Table: chain.Table.Name, Chain: chain.Name, Handle: r.Handle}
-			rule.Effect, rule.What = effect(r.Exprs)
-			if rule.Effect == "" {
-				continue
-			}
-			rule.wayIn = rule.Effect == Exempts && atPrerouting(chain) && toPort(r.Exprs, port)
-			rule.Interface = slices.ContainsFunc(r.Exprs, namesInterface)
-			if found = append(found, rule); len(found) == maxRules {
-				return found, nil
+			if !f(family, chain, r) {
+				return nil
 			}
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // familyName names those families whose rules can track or exempt what a UDP socket receives.
@@ -160,8 +171,63 @@ func namesInterface(e expr.Any) bool {
 		return false
 	}
 	switch m.Key {
-	case expr.MetaKeyIIF, expr.MetaKeyOIF, expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME:
+	case expr.MetaKeyIIF, expr.MetaKeyOIF, expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME, expr.MetaKeyIIFTYPE, expr.MetaKeyOIFTYPE,
+		expr.MetaKeyIIFGROUP, expr.MetaKeyOIFGROUP:
 		return !m.SourceRegister
+	}
+	return false
+}
+
+// namesAddress says whether an expression loads an address of a packet, or a part of one.
+func namesAddress(e expr.Any) bool {
+	switch e := e.(type) {
+	case *expr.Payload:
+		// IPv6's addresses begin at byte 8, IPv4's at 12; before that, a single byte 9 is IPv4's protocol.
+		return e.Base == expr.PayloadBaseNetworkHeader && e.Offset >= 8 && !(e.Offset == 9 && e.Len == 1)
+	case *expr.Match:
+		return slices.Contains([]string{"iprange", "set"}, e.Name)
+	}
+	return false
+}
+
+// onlyFamily is the family that a rule of inet asks for, "" if it does not.
+func onlyFamily(exprs []expr.Any) string {
+	loaded := uint32(0)
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Meta:
+			loaded = 0
+			if e.Key == expr.MetaKeyNFPROTO {
+				loaded = e.Register
+			}
+		case *expr.Cmp:
+			if loaded != 0 && e.Register == loaded && e.Op == expr.CmpOpEq && len(e.Data) == 1 {
+				return familyName(nftables.TableFamily(e.Data[0]))
+			}
+		}
+	}
+	return ""
+}
+
+// otherPort says whether a rule compares a port, and none with that one. What it looks up in a set or takes from a range
+// may be any.
+func otherPort(exprs []expr.Any, port uint16) bool {
+	if toPort(exprs, port) || comparesPort(exprs, udpSourcePort, port) {
+		return false
+	}
+	loaded := uint32(0)
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Payload:
+			loaded = 0
+			if e.Base == expr.PayloadBaseTransportHeader && e.Offset <= udpDestinationPort && e.Len == 2 {
+				loaded = e.DestRegister
+			}
+		case *expr.Cmp:
+			if loaded != 0 && e.Register == loaded && e.Op == expr.CmpOpEq {
+				return true
+			}
+		}
 	}
 	return false
 }
@@ -170,14 +236,22 @@ func atPrerouting(c *nftables.Chain) bool {
 	return c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookPrerouting
 }
 
+func atOutput(c *nftables.Chain) bool {
+	return c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookOutput
+}
+
 // toPort says whether a rule compares the destination port with that one.
 func toPort(exprs []expr.Any, port uint16) bool {
-	const destinationPort = 2 // its offset in UDP's header (RFC 768)
+	return comparesPort(exprs, udpDestinationPort, port)
+}
+
+// comparesPort says whether a rule compares the port at an offset of UDP's header with that one.
+func comparesPort(exprs []expr.Any, offset uint32, port uint16) bool {
 	loaded := uint32(0)
 	for _, e := range exprs {
 		switch e := e.(type) {
 		case *expr.Payload:
-			if e.Base == expr.PayloadBaseTransportHeader && e.Offset == destinationPort && e.Len == 2 {
+			if e.Base == expr.PayloadBaseTransportHeader && e.Offset == offset && e.Len == 2 {
 				loaded = e.DestRegister
 			}
 		case *expr.Cmp:
@@ -185,8 +259,14 @@ func toPort(exprs []expr.Any, port uint16) bool {
 				return true
 			}
 		case *expr.Match:
-			if udp, ok := e.Info.(*xt.Udp); ok && udp.InvFlags == 0 && udp.DstPorts[0] <= port && port <= udp.DstPorts[1] {
-				return true
+			if udp, ok := e.Info.(*xt.Udp); ok && udp.InvFlags == 0 {
+				ports := udp.DstPorts
+				if offset == udpSourcePort {
+					ports = udp.SrcPorts
+				}
+				if ports != [2]uint16{0, 1<<16 - 1} && ports[0] <= port && port <= ports[1] {
+					return true
+				}
 			}
 		}
 	}

@@ -17,12 +17,17 @@ func (d *Diagnosis) fill() string {
 
 // losses says which packets were lost to connection tracking while we looked.
 func (d *Diagnosis) losses() string {
+	// The counter is also of other failures to make an entry; so the table must have been full by something else too.
+	room := "for want of an entry, though the table was not seen near its limit"
+	if t := d.Table; t.Limit > 0 && t.Fill >= nearFill || d.Window.EarlyDrop > 0 || d.Log.TableFullLines > 0 {
+		room = "because the table was full"
+	}
 	var parts []string
 	for _, p := range []struct {
 		n   uint64
 		why string
 	}{
-		{d.Window.Drop, "because the table was full"},
+		{d.Window.Drop, room},
 		{d.Window.ChainTooLong, "because a hash chain was too long"},
 		{d.Window.InsertFailed, "because entries clashed"},
 	} {
@@ -55,7 +60,7 @@ func (d *Diagnosis) testimony() (said []string) {
 	if w.SendBufferErrors > 0 {
 		say("not connection tracking: %d datagrams found the send buffer full", w.SendBufferErrors)
 	}
-	if n := w.SendsRefused; n > 0 && w.Drop > 0 {
+	if n := w.SendsRefused; n > 0 && w.lost() > 0 {
 		say("%d packets were refused on their way out; to the sender that is EPERM", n)
 	} else if n > 0 {
 		say("not connection tracking: %d packets were refused on their way out, as by a rule that drops (EPERM to the sender)", n)
