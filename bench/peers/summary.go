@@ -147,6 +147,9 @@ func (s *Summary) notes(run Run) {
 		s.Notes = append(s.Notes, fmt.Sprintf("%d of %d trials count; of the others %d were recorded and left out, mostly for stolen CPU time",
 			t.Recorded-t.Excluded, t.Planned, t.Excluded))
 	}
+	if note, ok := company(run); ok {
+		s.Notes = append(s.Notes, note)
+	}
 	for _, name := range run.Header.Missing {
 		s.Notes = append(s.Notes, name+" is not installed (make install-peers, make bench-peers)")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,22 @@ func TestSummarize(t *testing.T) {
 		"the rate limiter of supernode dropped 7 queries: give more --flows",
 		"lost: it has ended",
 	}, s.Notes)
+}
+
+// What other programs take of the lab's cores is said, whichever core it is; what belongs to the lab is not.
+func TestCompany(t *testing.T) {
+	run := Run{Header: Header{Machine: record.Machine{ServerCPU: 2, ClientCPU: 3}}}
+	for _, c := range []struct{ server, client int64 }{{0, 0}, {4e7, 4e7}, {2e8, 0}, {0, 4e8}} {
+		run.Trials = append(run.Trials, Trial{Trial: record.Trial{
+			Server: 3e8, ServerNAPI: 1e8, Client: 4e8, ClientNAPI: 2e8,
+			CPU: []record.CPU{{ID: 2, System: 4e8 + c.server, Idle: 6e8 - c.server}, {ID: 3, User: 6e8 + c.client, Idle: 4e8 - c.client}},
+		}})
+	}
+	run.Trials = append(run.Trials, Trial{Problem: "answers nothing"})
+	require.Contains(t, Summarize(run).Notes,
+		"the machine was busy: in 2 of 4 trials something else took more than 5 % of one of the lab's cores, in the median of these 30 %")
+	run.Trials = run.Trials[:2]
+	require.NotContains(t, strings.Join(Summarize(run).Notes, "\n"), "busy")
 }
 
 // A run without the subject, or without any trial, is still a report.
