@@ -33,26 +33,37 @@ type counted struct {
 
 func newCounted(run Run, count *Count) counted {
 	c := counted{boot: stat.DefaultRules().Bootstrap(), trials: map[place]Trial{}, empty: map[place]string{}}
-	recorded := map[place]bool{}
+	attempted := map[place]bool{}
 	for _, t := range run.Trials {
 		at := place{t.Server, t.Measure, t.Block}
-		recorded[at] = true
 		c.blocks = max(c.blocks, t.Block+1)
+		if attempted[at] {
+			count.Repeats++
+		}
+		attempted[at] = true
+		why := report.Excluded(t.Trial)
 		switch {
 		case t.Problem != "":
 			c.empty[at] = t.Problem
 		case t.Duration > 0 && t.Answered == 0:
 			c.empty[at] = "answers nothing"
-		case report.Excluded(t.Trial) == "":
+		case why == "":
 			c.trials[at] = t
+		default:
+			if count.Excluded == nil {
+				count.Excluded = map[string]int{}
+			}
+			count.Excluded[why]++
 		}
 	}
-	count.Recorded = len(recorded)
-	for at := range recorded {
-		if _, ok := c.trials[at]; !ok && c.empty[at] == "" {
-			count.Excluded++
+	count.Attempts, count.Recorded = len(run.Trials), len(attempted)
+	for at := range attempted {
+		if _, ok := c.trials[at]; ok {
+			count.Counted++
+			delete(c.empty, at)
 		}
 	}
+	count.Failed = len(c.empty)
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"supernode/bench/plan"
+	"supernode/bench/report"
 )
 
 // Measure is one thing that is measured of a server.
@@ -120,6 +121,14 @@ type Slot struct {
 	Measure Measure
 }
 
+// Measures are what is recorded of the slot, one right after the other.
+func (s Slot) Measures() []Measure {
+	if s.Measure == Overload {
+		return []Measure{Overload, Recovery}
+	}
+	return []Measure{s.Measure}
+}
+
 // Slots lays out the trials. Every block measures all once, in random order; the servers are measured at the same thing
 // one after the other, so that what is compared lies seconds apart.
 func (s Spec) Slots(servers []Server) (slots []Slot) {
@@ -151,9 +160,8 @@ const (
 // Estimate is how long the trials of slots take.
 func (s Spec) Estimate(slots []Slot) (total time.Duration) {
 	for _, slot := range slots {
-		total += s.duration(slot.Measure)
-		if slot.Measure == Overload {
-			total += s.duration(Recovery)
+		for _, m := range slot.Measures() {
+			total += s.duration(m)
 		}
 	}
 	return total
@@ -184,3 +192,6 @@ func (s Spec) Fill(server Server) time.Duration {
 
 // Repeats is how many trials may be made again because they cannot count.
 func (s Spec) Repeats(slots []Slot) int { return len(slots) / 4 }
+
+// Unsettled says whether a trial is worth to be made again: it cannot count, for a reason that is not the server's.
+func Unsettled(t Trial) bool { return t.Answered > 0 && report.Excluded(t.Trial) != "" }

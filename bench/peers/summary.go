@@ -26,11 +26,33 @@ type Summary struct {
 	Notes    []string          `json:"notes,omitempty"`
 }
 
-// Count says how many of the trials count.
+// Count says what became of the trials. One that is made again counts once at most.
 type Count struct {
-	Planned  int `json:"planned"`
-	Recorded int `json:"recorded"`
-	Excluded int `json:"excluded"`
+	Planned  int            `json:"planned"`
+	Recorded int            `json:"recorded"`                    // of those planned
+	Counted  int            `json:"counted"`                     // of those recorded
+	Failed   int            `json:"failed"`                      // of those recorded: the server did not answer, or was not there any more
+	Attempts int            `json:"attempts"`                    // all that was recorded, repeats among them
+	Repeats  int            `json:"repeats"`                     // of the attempts
+	Excluded map[string]int `json:"excluded_attempts,omitempty"` // attempts that do not count, by reason
+}
+
+// String is a sentence for the reader of a report.
+func (c Count) String() string {
+	text := fmt.Sprintf("%d of %d trials count", c.Counted, c.Planned)
+	add := func(n int, what string) {
+		if n > 0 {
+			text += fmt.Sprintf("; %s: %d", what, n)
+		}
+	}
+	add(c.Failed, "without answers")
+	add(c.Recorded-c.Counted-c.Failed, "left out in each attempt")
+	add(c.Planned-c.Recorded, "not made")
+	add(c.Repeats, "made again")
+	for _, why := range slices.Sorted(maps.Keys(c.Excluded)) {
+		text += fmt.Sprintf("; of %s left out, as %s: %d", report.Plural(c.Attempts, "attempt"), why, c.Excluded[why])
+	}
+	return text
 }
 
 // ServerFacts are what is to be said of a server beside its figures.
@@ -143,9 +165,8 @@ func factsOf(run Run, server Server) ServerFacts {
 
 // notes adds what a reader has to know to trust the figures.
 func (s *Summary) notes(run Run) {
-	if t := s.Trials; t.Recorded-t.Excluded < t.Planned {
-		s.Notes = append(s.Notes, fmt.Sprintf("%d of %d trials count; of the others %d were recorded and left out, mostly for stolen CPU time",
-			t.Recorded-t.Excluded, t.Planned, t.Excluded))
+	if t := s.Trials; t.Counted < t.Planned || t.Repeats > 0 {
+		s.Notes = append(s.Notes, t.String())
 	}
 	if note, ok := company(run); ok {
 		s.Notes = append(s.Notes, note)
@@ -177,7 +198,7 @@ func (s *Summary) notes(run Run) {
 		}
 	}
 	for _, w := range slices.Sorted(maps.Keys(seen)) {
-		s.Notes = append(s.Notes, fmt.Sprintf("in %d of %d trials %s", seen[w], s.Trials.Recorded, w))
+		s.Notes = append(s.Notes, fmt.Sprintf("in %d of %d attempts %s", seen[w], s.Trials.Attempts, w))
 	}
 }
 

@@ -109,14 +109,37 @@ func TestSummarize(t *testing.T) {
 	require.InDelta(t, 1.8, s.Overload[0].Sent.Median, 1e-9)
 	require.InDelta(t, 1, s.Overload[0].Recovery.Median, 1e-3)
 
-	require.Equal(t, Count{Planned: 168, Recorded: 8 * 16, Excluded: 0}, s.Trials)
+	require.Equal(t, Count{Planned: 168, Recorded: 8 * 16, Counted: 8 * 14, Failed: 8 * 2, Attempts: 8*16 + 1, Repeats: 1,
+		Excluded: map[string]int{"the host took CPU time away (steal)": 1}}, s.Trials)
 	require.Equal(t, []string{
-		"a note", "128 of 168 trials count; of the others 0 were recorded and left out, mostly for stolen CPU time",
+		"a note", "112 of 168 trials count; without answers: 16; not made: 40; made again: 1; " +
+			"of 129 attempts left out, as the host took CPU time away (steal): 1",
 		"absent is not installed (make install-peers, make bench-peers)",
 		"supernode had 900,000 nodes in its table when it was measured, not 1,000,000",
 		"the rate limiter of supernode dropped 7 queries: give more --flows",
 		"lost: it has ended",
 	}, s.Notes)
+}
+
+// The trials are accounted for to the last one, whatever became of them.
+func TestCount(t *testing.T) {
+	run := Run{Header: Header{Trials: 5}}
+	charged := made("a", Ping, 0, 100, 1e8, 8, 0)
+	charged.ServerNAPI = 0
+	silent := Trial{Server: "a", Measure: Ping, Block: 2, Problem: "answers nothing"}
+	run.Trials = []Trial{stolen(charged), charged, stolen(made("a", Ping, 1, 100, 1e8, 8, 0)), made("a", Ping, 1, 100, 1e8, 8, 0), silent,
+		made("a", Recovery, 3, 100, 1e8, 8, 0)}
+	count := Summarize(run).Trials
+	require.Equal(t, Count{Planned: 5, Recorded: 4, Counted: 2, Failed: 1, Attempts: 6, Repeats: 2, Excluded: map[string]int{
+		"the host took CPU time away (steal)": 2, "the receive thread of the server's interface did no work, so receive work was charged elsewhere": 1,
+	}}, count)
+	require.Equal(t, count.Planned, count.Counted+count.Failed+1+1, "one could not count, one was not made")
+	require.Contains(t, count.String(), "2 of 5 trials count; without answers: 1; left out in each attempt: 1; not made: 1; made again: 2; ")
+
+	require.True(t, Unsettled(run.Trials[0]))
+	require.False(t, Unsettled(run.Trials[3]))
+	require.False(t, Unsettled(silent), "that it does not answer is a result")
+	require.Equal(t, []Measure{Overload, Recovery}, Slot{Measure: Overload}.Measures(), "either is made again if the other was stolen from")
 }
 
 // What other programs take of the lab's cores is said, whichever core it is; what belongs to the lab is not.
