@@ -81,6 +81,7 @@ type Row struct {
 	// Subject's answers per second over this server's, and this server's CPU time per query over the subject's, both in
 	// pairs within blocks: how many times as fast, and as frugal, the subject is.
 	Speed  stat.Estimate `json:"subject_speed_ratio"`
+	Bound  Bound         `json:"subject_speed_bound,omitempty"` // what Speed is, if the generator set the pace of one of the two
 	Frugal stat.Estimate `json:"subject_cpu_ratio"`
 
 	// Of the replies, medians; nil where the generator does not say. Of the mix they are those of get_peers.
@@ -102,6 +103,8 @@ type LatencyRow struct {
 
 	P99Ratio  stat.Estimate `json:"subject_p99_ratio"` // subject's over this server's, in pairs
 	P999Ratio stat.Estimate `json:"subject_p99_9_ratio"`
+
+	Marks []string `json:"marks,omitempty"` // what keeps the figures from being the server's
 }
 
 // OverloadRow is how one server takes twice what it can answer. Shares are in pairs within blocks.
@@ -111,7 +114,18 @@ type OverloadRow struct {
 	Sent     stat.Estimate `json:"sent_over_best"`    // what the generator managed of it, over the answers/s of the closed loop
 	Answers  stat.Estimate `json:"answers_over_best"` // answers/s over those of the closed loop
 	Recovery stat.Estimate `json:"recovery"`          // answered of what is asked in the first half second at half load
+	Marks    []string      `json:"marks,omitempty"`   // what keeps the figures from being the server's
 }
+
+// Bound says of a figure that it is a limit of the true one; empty, that it is the true one.
+type Bound string
+
+// The bounds, as they stand before a figure.
+const (
+	AtLeast Bound = "≥"
+	AtMost  Bound = "≤"
+	Unbound Bound = "?" // neither is known
+)
 
 // maxWrong is the share of wrong replies from which on a server is marked.
 const maxWrong = 0.001

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,46 @@ func TestSummarize(t *testing.T) {
 	}, s.Notes)
 }
 
+// Where the generator set the pace, figures are limits, and say so in every table.
+func TestGeneratorLimits(t *testing.T) {
+	limited := func(servers ...string) (s Summary, page, table string) {
+		run := sample()
+		for i, trial := range run.Trials {
+			run.Trials[i].Load.GeneratorLimited = slices.Contains(servers, trial.Server) && trial.Block < 3
+		}
+		s = Summarize(run)
+		var text, lines bytes.Buffer
+		require.NoError(t, s.Markdown(&text))
+		require.NoError(t, s.Table(&lines))
+		return s, text.String(), lines.String()
+	}
+	for _, c := range []struct {
+		servers []string
+		shown   string
+	}{
+		{nil, "| slow | 20,350 [20,050, 20,650] | 10.00 ["},
+		{[]string{"slow"}, "| slow | ≥ 20,350 [20,050, 20,650] | ≤ 10.00 ["},
+		{[]string{Subject}, "| slow | 20,350 [20,050, 20,650] | ≥ 10.00 ["},
+		{[]string{"slow", Subject}, "| slow | ≥ 20,350 [20,050, 20,650] | ? 10.00 ["},
+	} {
+		s, page, table := limited(c.servers...)
+		require.Contains(t, page, c.shown)
+		latency, overload := s.Latency[1], s.Overload[1]
+		if !slices.Contains(c.servers, "slow") {
+			require.Empty(t, latency.Marks)
+			require.Empty(t, overload.Marks)
+			continue
+		}
+		require.Equal(t, []string{"generator's limit in 3 of 8 trials of latency"}, latency.Marks)
+		require.Equal(t, []string{"generator's limit in 3 of 8 trials of mix", "generator's limit in 3 of 8 trials of overload",
+			"generator's limit in 3 of 8 trials of recovery"}, overload.Marks)
+		for _, text := range []string{page, table} {
+			require.Contains(t, text, latency.Marks[0])
+			require.Contains(t, text, strings.Join(overload.Marks, "; "))
+		}
+	}
+}
+
 // The trials are accounted for to the last one, whatever became of them.
 func TestCount(t *testing.T) {
 	run := Run{Header: Header{Trials: 5}}
@@ -200,7 +241,7 @@ func TestReport(t *testing.T) {
 		"| slow | 20,350 [20,050, 20,650] | 10.00 [10.00, 10.00] | 49,140 [48,426, 49,876] | 10.00 [10.00, 10.00] | 100.0 % | <0.1 % | – | – | – |  |\n",
 		"| dumb | – | – | – | – | – | 0.0 % | – | – | – | answers nothing (8 of 8 trials) |\n",
 		"| supernode | 400,000 | 100 [100, 100] | 900 [900, 900] |",
-		"| supernode | 360,000 | 180.0 % [180.0 %, 180.0 %] | 90.0 % [90.0 %, 90.0 %] | 100.0 % [100.0 %, 100.0 %] |\n",
+		"| supernode | 360,000 | 180.0 % [180.0 %, 180.0 %] | 90.0 % [90.0 %, 90.0 %] | 100.0 % [100.0 %, 100.0 %] |  |\n",
 		"| supernode | 100 | 200 | 900,000 | 1,000,000 | 1,000,000 |\n",
 		"- **slow**: a slow one.",
 		"- lost: it has ended\n",
