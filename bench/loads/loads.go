@@ -148,5 +148,8 @@ func interval(format string, e stat.Estimate) string {
 	if e.N == 0 {
 		return "-"
 	}
+	if !e.Bounded() {
+		return fmt.Sprintf(format, e.Median)
+	}
 	return fmt.Sprintf(format+" ["+format+", "+format+"]", e.Median, e.Lo, e.Hi)
 }

@@ -9,6 +9,7 @@ import (
 
 	"supernode/bench/plan"
 	"supernode/bench/report"
+	"supernode/bench/stat"
 )
 
 // Measure is one thing that is measured of a server.
@@ -86,16 +87,16 @@ type Spec struct {
 	Timing      map[Measure]plan.Timing `json:"timing"`
 }
 
-// Full is the run to quote: a quarter of an hour.
+// Full is the run to quote: a quarter of an hour with all servers.
 func Full() Spec {
 	closed := plan.Timing{Warmup: 300 * time.Millisecond, Measure: time.Second}
 	return spec(8, 1_000_000, 2*time.Minute, closed, 1500*time.Millisecond)
 }
 
-// Quick is the run for a first answer: two minutes.
+// Quick is the run for a first answer, of as many blocks as an interval takes: four minutes with all servers.
 func Quick() Spec {
 	closed := plan.Timing{Warmup: 100 * time.Millisecond, Measure: 300 * time.Millisecond}
-	return spec(3, 20_000, 20*time.Second, closed, 500*time.Millisecond)
+	return spec(stat.MinValues, 20_000, 20*time.Second, closed, 500*time.Millisecond)
 }
 
 func spec(blocks, table int, fill time.Duration, closed plan.Timing, latency time.Duration) Spec {

@@ -162,6 +162,17 @@ func TestGeneratorLimits(t *testing.T) {
 	}
 }
 
+// Of fewer than five pairs there is no interval of 95 %, and none is shown.
+func TestFewPairs(t *testing.T) {
+	for blocks, shown := range map[int]string{4: "| slow | 20,150 | 10.00 |", 5: "| slow | 20,200 [20,000, 20,400] | 10.00 [10.00, 10.00] |"} {
+		run := sample()
+		run.Trials = slices.DeleteFunc(run.Trials, func(trial Trial) bool { return trial.Block >= blocks })
+		var page bytes.Buffer
+		require.NoError(t, Summarize(run).Markdown(&page))
+		require.Contains(t, page.String(), shown)
+	}
+}
+
 // The trials are accounted for to the last one, whatever became of them.
 func TestCount(t *testing.T) {
 	run := Run{Header: Header{Trials: 5}}

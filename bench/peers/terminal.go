@@ -89,8 +89,8 @@ func percent(x float64) string {
 }
 
 func estimate(e stat.Estimate, write func(float64) string) string {
-	if e.N == 0 {
-		return none
+	if !e.Bounded() {
+		return middle(e, write)
 	}
 	return fmt.Sprintf("%s [%s, %s]", write(e.Median), write(e.Lo), write(e.Hi))
 }
