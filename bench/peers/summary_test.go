@@ -173,6 +173,26 @@ func TestFewPairs(t *testing.T) {
 	}
 }
 
+// Replies of another size than the subject's are marked, of servers without tables, too.
+func TestReplySizes(t *testing.T) {
+	sized := func(server string, size int) Trial {
+		trial := made(server, Mix, 0, 1000, 1e8, 8, 0)
+		trial.Load.Raw = fmt.Appendf(nil, `{"replies":{"get_peers":{"bytes_p50":%d,"nodes_p50":8}}}`, size)
+		return trial
+	}
+	run := Run{Header: Header{Spec: Spec{Methods: []Measure{Mix}}, Servers: []Server{{Name: Subject}}}}
+	run.Trials = append(run.Trials, sized(Subject, 400))
+	for name, size := range map[string]int{"null": 324, "same": 400, "near": 381, "far": 379, "long": 440} {
+		run.Header.Servers = append(run.Header.Servers, Server{Name: name, Hollow: name == "null"})
+		run.Trials = append(run.Trials, sized(name, size))
+	}
+	s := Summarize(run)
+	for name, marks := range map[string][]string{Subject: nil, "null": {"replies 19 % smaller"}, "same": nil, "near": nil,
+		"far": {"replies 5 % smaller"}, "long": {"replies 10 % larger"}} {
+		require.Equal(t, marks, rowOf(t, s, Mix, name).Marks, name)
+	}
+}
+
 // The trials are accounted for to the last one, whatever became of them.
 func TestCount(t *testing.T) {
 	run := Run{Header: Header{Trials: 5}}
