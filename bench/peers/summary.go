@@ -182,7 +182,11 @@ func (s *Summary) notes(run Run) {
 	if t := s.Trials; t.Counted < t.Planned || t.Repeats > 0 {
 		s.Notes = append(s.Notes, t.String())
 	}
-	if note, ok := company(run); ok {
+	measured := make([]record.Trial, len(run.Trials))
+	for i, t := range run.Trials {
+		measured[i] = t.Trial
+	}
+	if note := report.Company(measured, run.Header.Machine); note != "" {
 		s.Notes = append(s.Notes, note)
 	}
 	for _, name := range run.Header.Missing {
@@ -205,15 +209,7 @@ func (s *Summary) notes(run Run) {
 			s.Notes = append(s.Notes, fmt.Sprintf("the rate limiter of %s dropped %s queries: give more --flows", f.Name, report.Group(float64(*f.End.Limited))))
 		}
 	}
-	seen := map[string]int{}
-	for _, t := range run.Trials {
-		for _, w := range t.Warnings {
-			seen[w]++
-		}
-	}
-	for _, w := range slices.Sorted(maps.Keys(seen)) {
-		s.Notes = append(s.Notes, fmt.Sprintf("in %d of %d attempts %s", seen[w], s.Trials.Attempts, w))
-	}
+	s.Notes = append(s.Notes, report.Repeated(measured)...)
 }
 
 // full is the share of what was asked for from which on a table counts as full: ids are random, and some buckets have no
