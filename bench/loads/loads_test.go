@@ -111,3 +111,12 @@ func TestFewBlocks(t *testing.T) {
 	require.NoError(t, Table(&out, Summarize([]string{"null", "node"}, []Step{{Best: true}}, trials)))
 	require.Regexp(t, `(?m)^ *max +node +0\.500× +1\.000×`, out.String())
 }
+
+// What was stolen from, or could not be measured, is not in the figures.
+func TestLeftOut(t *testing.T) {
+	whole, robbed := made("node", 0, 0, 1000, 10), made("node", 0, 1, 9000, 10)
+	robbed.CPU = []record.CPU{{Idle: 8e8, Steal: 2e8}}
+	lines := Summarize([]string{"node"}, []Step{{Best: true}}, []Trial{whole, robbed, {Server: "node", Block: 2, Problem: "unknown"}})
+	require.Equal(t, 1, lines[0].Answers.N)
+	require.Equal(t, 1000.0, lines[0].Answers.Median)
+}
