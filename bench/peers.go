@@ -129,6 +129,9 @@ func (o *peersOptions) choose(all []peers.Server) (servers []peers.Server, missi
 		if err != nil {
 			return nil, nil, usagef("--server-cmd: %w", err)
 		}
+		if _, err := exec.LookPath(s.Program()); err != nil {
+			return nil, nil, usagef("--server-cmd %s: %w", s.Name, err)
+		}
 		own = append(own, s)
 	}
 	all = peers.Add(all, own...)
@@ -148,7 +151,10 @@ func (o *peersOptions) choose(all []peers.Server) (servers []peers.Server, missi
 	case o.servers != nil && len(missing) > 0:
 		return nil, nil, usagef("--servers: not installed: %s: make install-peers and make bench-peers have them", strings.Join(missing, ", "))
 	case len(servers) == 0:
-		return nil, nil, usagef("no server is installed: make bench-peers builds them")
+		return nil, nil, usagef("no server is installed: make builds some, make install-peers and make peers-programs have the others")
+	case len(servers) == 1:
+		return nil, nil, usagef("%s alone is no comparison: make builds more servers, make install-peers and make peers-programs have the others",
+			servers[0].Name)
 	}
 	return servers, missing, nil
 }
