@@ -12,7 +12,6 @@ import (
 	"supernode/bench/lab"
 	"supernode/bench/peers"
 	"supernode/bench/record"
-	"supernode/bench/report"
 	"supernode/bench/trial"
 )
 
@@ -141,15 +140,12 @@ func (c *comparison) trials(ctx context.Context) error {
 	for _, slot := range c.slots {
 		s := c.stations[slot.Server]
 		c.progress.step(slot.Block, slot.First, fmt.Sprintf("%s of %s", slot.Measure, s.Name))
-		for s.rig != nil {
-			t, err := c.trial(ctx, s, slot.Block, slot.Measure)
-			if err == nil && slot.Measure == peers.Overload && s.rig != nil {
-				_, err = c.trial(ctx, s, slot.Block, peers.Recovery)
-			}
+		for {
+			unsettled, err := c.attempt(ctx, s, slot)
 			if err != nil {
 				return err
 			}
-			if repeats == 0 || t.Answered == 0 || report.Excluded(t.Trial) == "" {
+			if !unsettled || repeats == 0 {
 				break
 			}
 			repeats--
@@ -161,6 +157,21 @@ func (c *comparison) trials(ctx context.Context) error {
 		}
 	}
 	return errors.New("no server has lasted: the records say why each was lost")
+}
+
+// attempt makes the trials of a slot, if the server is there, and says whether one of them should be made again.
+func (c *comparison) attempt(ctx context.Context, s *station, slot peers.Slot) (unsettled bool, err error) {
+	for _, m := range slot.Measures() {
+		if s.rig == nil {
+			return false, nil
+		}
+		t, err := c.trial(ctx, s, slot.Block, m)
+		if err != nil {
+			return false, err
+		}
+		unsettled = unsettled || peers.Unsettled(t)
+	}
+	return unsettled, nil
 }
 
 // trial measures a server and records what came of it. An error is the end of the run; that a server fails is not.

@@ -51,10 +51,7 @@ func (c *comparison) header(ctx context.Context) peers.Header {
 		}
 	}
 	for _, slot := range c.slots {
-		h.Trials++
-		if slot.Measure == peers.Overload {
-			h.Trials++ // and the recovery
-		}
+		h.Trials += len(slot.Measures())
 	}
 	return h
 }

@@ -216,6 +216,11 @@ func (o *loadOptions) climb(ctx context.Context, rig *trial.Rig, block int, firs
 			return trials, err
 		}
 		span := o.measure
+		if step.Times > 0 && best == 0 { // a rate of 0 would be a closed loop
+			t.Problem = "nothing was answered at max, of which this is a multiple"
+			trials = append(trials, t)
+			continue
+		}
 		if step == (loads.Step{}) {
 			err = rig.Rest(ctx, &t.Trial, o.measure)
 		} else {

@@ -41,7 +41,8 @@ func peersCommand() *cobra.Command {
 		Long: `peers keeps several DHT servers alive on one core of the lab, without connection tracking, fills their tables, and measures in
 blocks of random order how many queries of each method they answer a second, what that costs, how long answers take at half
 load, and what twice the load does. Two of the servers are none: they answer without looking, in batches and one by one, and
-show what the kernel's path allows. Needs root. A quarter of an hour; --quick is a first answer in three minutes.
+show what the kernel's path allows. Needs root. A quarter of an hour with all servers; --quick is a first
+answer in four minutes, or in one with two servers.
 
 Servers that are not installed are left out; make install-peers and make bench-peers have them all. One that fails on the way
 is named, and the others go on. Records go to DIR/peers.jsonl, what they say to report.md and summary.json there; bench report
@@ -57,12 +58,12 @@ DIR makes both again.`,
 
 func (o *peersOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.BoolVar(&o.quick, "quick", false, "three minutes: fewer and shorter blocks, tables of 20,000")
+	f.BoolVar(&o.quick, "quick", false, "a first answer in four minutes: fewer and shorter blocks, tables of 20,000")
 	f.StringVar(&o.out, "out", "", "`DIR` for records and report, which must not hold records yet (default out/peers-DATE-TIME)")
 	f.StringSliceVar(&o.servers, "servers", nil, "`LIST` of what to measure (default all that are installed, and those of --server-cmd)")
 	f.StringArrayVar(&o.commands, "server-cmd", nil, "another `NAME=COMMAND`; {addr} in it stands for ADDR:PORT, {state} for a directory with a state of supernode's (repeatable)")
 	f.StringVar(&o.methods, "methods", "", fmt.Sprintf("`LIST` of what to measure them at, of %s (default all)", join(peers.Methods())))
-	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each measuring everything once (default 8, with --quick 3)")
+	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each measuring everything once (default 8, with --quick 5; intervals take 5)")
 	f.IntVar(&o.nodes, "nodes", 0, "`N` nodes in supernode's table (default 1000000, with --quick 20000)")
 	f.IntVar(&o.infohashes, "infohashes", 0, "`N` info_hashes stored (default the same)")
 	f.IntVar(&o.flows, "flows", 0, "`N` source addresses of a trial (default 60000)")
@@ -128,6 +129,9 @@ func (o *peersOptions) choose(all []peers.Server) (servers []peers.Server, missi
 		if err != nil {
 			return nil, nil, usagef("--server-cmd: %w", err)
 		}
+		if _, err := exec.LookPath(s.Program()); err != nil {
+			return nil, nil, usagef("--server-cmd %s: %w", s.Name, err)
+		}
 		own = append(own, s)
 	}
 	all = peers.Add(all, own...)
@@ -147,7 +151,10 @@ func (o *peersOptions) choose(all []peers.Server) (servers []peers.Server, missi
 	case o.servers != nil && len(missing) > 0:
 		return nil, nil, usagef("--servers: not installed: %s: make install-peers and make bench-peers have them", strings.Join(missing, ", "))
 	case len(servers) == 0:
-		return nil, nil, usagef("no server is installed: make bench-peers builds them")
+		return nil, nil, usagef("no server is installed: make builds some, make install-peers and make peers-programs have the others")
+	case len(servers) == 1:
+		return nil, nil, usagef("%s alone is no comparison: make builds more servers, make install-peers and make peers-programs have the others",
+			servers[0].Name)
 	}
 	return servers, missing, nil
 }

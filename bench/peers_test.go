@@ -127,6 +127,8 @@ func TestPeersUsage(t *testing.T) {
 		{"--servers nobody", `--servers: unknown server "nobody": give some of supernode, null, `},
 		{"--servers null,supernode", "--servers: not installed: null: make install-peers and make bench-peers have them"},
 		{"--server-cmd /bin/dht", `--server-cmd: read server "/bin/dht": give NAME=COMMAND`},
+		{"--servers supernode", "supernode alone is no comparison: make builds more servers, make install-peers"},
+		{"--server-cmd x=/nonexistent/{addr}", "--server-cmd x: "},
 		{"more", "unknown command or argument"},
 	} {
 		status, _, stderr := ended(t, dir, nil, append([]string{"peers"}, strings.Fields(c.args)...)...)

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"supernode/bench/record"
+	"supernode/bench/report"
 	"supernode/bench/stat"
 )
 
@@ -18,6 +19,7 @@ type Trial struct {
 	Block  int    `json:"block"`
 	// Wakeups is how often the server's threads went to sleep, and so were woken, in the interval.
 	Wakeups uint64 `json:"wakeups"`
+	Problem string `json:"problem,omitempty"` // why there is no result
 	record.Trial
 }
 
@@ -102,7 +104,7 @@ func describe(own []Trial) Line {
 
 func of(trials []Trial, server string, place int) (own []Trial) {
 	for _, t := range trials {
-		if t.Server == server && t.Place == place && t.Duration > 0 {
+		if t.Server == server && t.Place == place && t.Duration > 0 && !report.Stolen(t.Trial) {
 			own = append(own, t)
 		}
 	}
@@ -147,6 +149,9 @@ func Table(w io.Writer, lines []Line) error {
 func interval(format string, e stat.Estimate) string {
 	if e.N == 0 {
 		return "-"
+	}
+	if !e.Bounded() {
+		return fmt.Sprintf(format, e.Median)
 	}
 	return fmt.Sprintf(format+" ["+format+", "+format+"]", e.Median, e.Lo, e.Hi)
 }

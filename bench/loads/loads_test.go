@@ -100,3 +100,23 @@ func TestOrder(t *testing.T) {
 	}
 	require.Len(t, first, 3, "every server comes first in some block")
 }
+
+// Of fewer than five blocks there is no interval of 95 %, and none is shown.
+func TestFewBlocks(t *testing.T) {
+	var trials []Trial
+	for block := range 4 {
+		trials = append(trials, made("null", 0, block, 1000, 10), made("node", 0, block, 500, 10))
+	}
+	var out bytes.Buffer
+	require.NoError(t, Table(&out, Summarize([]string{"null", "node"}, []Step{{Best: true}}, trials)))
+	require.Regexp(t, `(?m)^ *max +node +0\.500× +1\.000×`, out.String())
+}
+
+// What was stolen from, or could not be measured, is not in the figures.
+func TestLeftOut(t *testing.T) {
+	whole, robbed := made("node", 0, 0, 1000, 10), made("node", 0, 1, 9000, 10)
+	robbed.CPU = []record.CPU{{Idle: 8e8, Steal: 2e8}}
+	lines := Summarize([]string{"node"}, []Step{{Best: true}}, []Trial{whole, robbed, {Server: "node", Block: 2, Problem: "unknown"}})
+	require.Equal(t, 1, lines[0].Answers.N)
+	require.Equal(t, 1000.0, lines[0].Answers.Median)
+}

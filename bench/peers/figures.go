@@ -1,6 +1,8 @@
 package peers
 
 import (
+	"fmt"
+
 	"supernode/bench/report"
 	"supernode/bench/stat"
 )
@@ -33,26 +35,37 @@ type counted struct {
 
 func newCounted(run Run, count *Count) counted {
 	c := counted{boot: stat.DefaultRules().Bootstrap(), trials: map[place]Trial{}, empty: map[place]string{}}
-	recorded := map[place]bool{}
+	attempted := map[place]bool{}
 	for _, t := range run.Trials {
 		at := place{t.Server, t.Measure, t.Block}
-		recorded[at] = true
 		c.blocks = max(c.blocks, t.Block+1)
+		if attempted[at] {
+			count.Repeats++
+		}
+		attempted[at] = true
+		why := report.Excluded(t.Trial)
 		switch {
 		case t.Problem != "":
 			c.empty[at] = t.Problem
 		case t.Duration > 0 && t.Answered == 0:
 			c.empty[at] = "answers nothing"
-		case report.Excluded(t.Trial) == "":
+		case why == "":
 			c.trials[at] = t
+		default:
+			if count.Excluded == nil {
+				count.Excluded = map[string]int{}
+			}
+			count.Excluded[why]++
 		}
 	}
-	count.Recorded = len(recorded)
-	for at := range recorded {
-		if _, ok := c.trials[at]; !ok && c.empty[at] == "" {
-			count.Excluded++
+	count.Attempts, count.Recorded = len(run.Trials), len(attempted)
+	for at := range attempted {
+		if _, ok := c.trials[at]; ok {
+			count.Counted++
+			delete(c.empty, at)
 		}
 	}
+	count.Failed = len(c.empty)
 	return c
 }
 
@@ -126,14 +139,46 @@ func (c *counted) table(servers []Server, m Measure) Table {
 		if s.Name != Subject {
 			row.Frugal = c.ratio(side{s.Name, m, Trial.CPUPerQuery}, side{Subject, m, Trial.CPUPerQuery})
 		}
-		for _, trial := range c.of(s.Name, m) {
-			row.Limited = row.Limited || trial.Load.GeneratorLimited
-		}
+		row.Limited = c.limited(s.Name, m) > 0
+		row.Bound = bound(c.limited(Subject, m) > 0, row.Limited)
 		c.judge(&row, m, s.Payload != "")
 		t.Rows = append(t.Rows, row)
 	}
 	compareReplies(t.Rows, servers, m)
 	return t
+}
+
+// bound is that of over ÷ under, if the generator has kept one of them, or both, from being larger.
+func bound(over, under bool) Bound {
+	switch {
+	case over && under:
+		return Unbound
+	case over:
+		return AtLeast
+	case under:
+		return AtMost
+	}
+	return ""
+}
+
+// limited is in how many trials the generator, not the server, may have set the figures.
+func (c *counted) limited(server string, m Measure) (n int) {
+	for _, t := range c.of(server, m) {
+		if t.Load.GeneratorLimited {
+			n++
+		}
+	}
+	return n
+}
+
+// limits marks the measures that the generator has limited.
+func (c *counted) limits(server string, measures ...Measure) (marks []string) {
+	for _, m := range measures {
+		if n := c.limited(server, m); n > 0 {
+			marks = append(marks, fmt.Sprintf("generator's limit in %d of %s of %s", n, report.Plural(len(c.of(server, m)), "trial"), m))
+		}
+	}
+	return marks
 }
 
 // latency is a row, if there is anything to be said.
@@ -149,6 +194,7 @@ func (c *counted) latency(server string) []LatencyRow {
 		Server: server, Offered: trials[0].Load.OfferedQPS, Lost: lossOf(trials),
 		P50: c.median(server, Latency, p50), P99: c.median(server, Latency, p99), P999: c.median(server, Latency, p999),
 		P99Ratio: c.subject(server, Latency, p99), P999Ratio: c.subject(server, Latency, p999),
+		Marks: c.limits(server, Latency),
 	}}
 }
 
@@ -165,5 +211,6 @@ func (c *counted) overload(server string) []OverloadRow {
 		Recovery: c.median(server, Recovery, func(t Trial) float64 {
 			return float64(t.Load.Answered) / float64(max(t.Load.Sent, 1))
 		}),
+		Marks: c.limits(server, Mix, Overload, Recovery),
 	}}
 }

@@ -23,7 +23,7 @@ func (s Summary) Markdown(w io.Writer) error {
 		d.Line("")
 		d.Line("Each server is offered half of what a pilot saw it answer, in an open loop; microseconds from when a query was due.")
 		d.Line("")
-		d.Table([]string{"server", "queries/s", "p50", "p99", "p99.9", Subject + " ÷ it, p99", Subject + " ÷ it, p99.9", "lost"}, cells(s.Latency, latencyCells))
+		d.Table([]string{"server", "queries/s", "p50", "p99", "p99.9", Subject + " ÷ it, p99", Subject + " ÷ it, p99.9", "lost", "marks"}, cells(s.Latency, latencyCells))
 	}
 	if len(s.Overload) > 0 {
 		d.Line("## Overload")
@@ -31,7 +31,7 @@ func (s Summary) Markdown(w io.Writer) error {
 		d.Line("Twice what the pilot saw is offered in an open loop, then at once half of it. Shares of the answers/s of the closed loop in")
 		d.Line("the same block: what the generator sent, what was answered; and of what was asked in the first half second at half load, what was answered.")
 		d.Line("")
-		d.Table([]string{"server", "offered/s", "sent", "answered", "recovery"}, cells(s.Overload, overloadCells))
+		d.Table([]string{"server", "offered/s", "sent", "answered", "recovery", "marks"}, cells(s.Overload, overloadCells))
 	}
 	d.Line("## Tables and memory")
 	d.Line("")
@@ -98,21 +98,17 @@ func cells[T any](rows []T, of func(T) []string) [][]string {
 var methodHead = []string{"server", "answers/s", Subject + " ÷ it", "CPU ns/answer", "its CPU ÷ " + Subject + "'s", "core busy", "lost", "reply bytes", "nodes", "peers", "marks"}
 
 func methodCells(r Row) []string {
-	answers := estimate(r.AnswersPerS, number)
-	if r.Limited && r.AnswersPerS.N > 0 {
-		answers = "≥ " + answers
-	}
-	return []string{r.Server, answers, estimate(r.Speed, ratio), estimate(r.CPU, number), estimate(r.Frugal, ratio),
+	return []string{r.Server, bounded(bound(r.Limited, false), r.AnswersPerS, number), bounded(r.Bound, r.Speed, ratio), estimate(r.CPU, number), estimate(r.Frugal, ratio),
 		middle(r.Busy, percent), percent(r.Lost), maybe(r.Bytes), maybe(r.Nodes), maybe(r.Peers), strings.Join(r.Marks, "; ")}
 }
 
 func latencyCells(r LatencyRow) []string {
 	return []string{r.Server, number(r.Offered), estimate(r.P50, number), estimate(r.P99, number), estimate(r.P999, number),
-		estimate(r.P99Ratio, ratio), estimate(r.P999Ratio, ratio), percent(r.Lost)}
+		estimate(r.P99Ratio, ratio), estimate(r.P999Ratio, ratio), percent(r.Lost), strings.Join(r.Marks, "; ")}
 }
 
 func overloadCells(r OverloadRow) []string {
-	return []string{r.Server, number(r.Offered), estimate(r.Sent, percent), estimate(r.Answers, percent), estimate(r.Recovery, percent)}
+	return []string{r.Server, number(r.Offered), estimate(r.Sent, percent), estimate(r.Answers, percent), estimate(r.Recovery, percent), strings.Join(r.Marks, "; ")}
 }
 
 func memoryCells(f ServerFacts) []string {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"supernode/bench/plan"
+	"supernode/bench/report"
+	"supernode/bench/stat"
 )
 
 // Measure is one thing that is measured of a server.
@@ -85,16 +87,16 @@ type Spec struct {
 	Timing      map[Measure]plan.Timing `json:"timing"`
 }
 
-// Full is the run to quote: a quarter of an hour.
+// Full is the run to quote: a quarter of an hour with all servers.
 func Full() Spec {
 	closed := plan.Timing{Warmup: 300 * time.Millisecond, Measure: time.Second}
 	return spec(8, 1_000_000, 2*time.Minute, closed, 1500*time.Millisecond)
 }
 
-// Quick is the run for a first answer: two minutes.
+// Quick is the run for a first answer, of as many blocks as an interval takes: four minutes with all servers.
 func Quick() Spec {
 	closed := plan.Timing{Warmup: 100 * time.Millisecond, Measure: 300 * time.Millisecond}
-	return spec(3, 20_000, 20*time.Second, closed, 500*time.Millisecond)
+	return spec(stat.MinValues, 20_000, 20*time.Second, closed, 500*time.Millisecond)
 }
 
 func spec(blocks, table int, fill time.Duration, closed plan.Timing, latency time.Duration) Spec {
@@ -118,6 +120,14 @@ type Slot struct {
 	First   bool // of its block
 	Server  int  // its number
 	Measure Measure
+}
+
+// Measures are what is recorded of the slot, one right after the other.
+func (s Slot) Measures() []Measure {
+	if s.Measure == Overload {
+		return []Measure{Overload, Recovery}
+	}
+	return []Measure{s.Measure}
 }
 
 // Slots lays out the trials. Every block measures all once, in random order; the servers are measured at the same thing
@@ -151,9 +161,8 @@ const (
 // Estimate is how long the trials of slots take.
 func (s Spec) Estimate(slots []Slot) (total time.Duration) {
 	for _, slot := range slots {
-		total += s.duration(slot.Measure)
-		if slot.Measure == Overload {
-			total += s.duration(Recovery)
+		for _, m := range slot.Measures() {
+			total += s.duration(m)
 		}
 	}
 	return total
@@ -184,3 +193,6 @@ func (s Spec) Fill(server Server) time.Duration {
 
 // Repeats is how many trials may be made again because they cannot count.
 func (s Spec) Repeats(slots []Slot) int { return len(slots) / 4 }
+
+// Unsettled says whether a trial is worth to be made again: it cannot count, for a reason that is not the server's.
+func Unsettled(t Trial) bool { return t.Answered > 0 && report.Excluded(t.Trial) != "" }

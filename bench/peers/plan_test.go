@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"supernode/bench/stat"
 )
 
 func TestParseMethods(t *testing.T) {
@@ -56,12 +58,13 @@ func TestDurations(t *testing.T) {
 	for _, c := range []struct {
 		spec Spec
 		most time.Duration
-	}{{Full(), 15 * time.Minute}, {Quick(), 3 * time.Minute}} {
+	}{{Full(), 15 * time.Minute}, {Quick(), 5 * time.Minute}} {
 		slots := c.spec.Slots(servers)
 		require.Less(t, c.spec.Estimate(slots)+c.spec.Preparation(servers), c.most)
 		for _, m := range append(Methods(), Latency, Overload, Recovery) {
 			require.Positive(t, c.spec.Timing[m].Measure, m)
 		}
+		require.True(t, stat.Estimate{N: c.spec.Blocks}.Bounded(), "blocks enough for intervals")
 	}
 }
 

@@ -86,8 +86,12 @@ func median(xs []float64) *float64 {
 	return &m
 }
 
-// compareReplies marks the servers that answer less than the subject does. Those that have nothing to answer with are known
-// for it.
+// otherSize is by what share replies may be shorter or longer than the subject's before a server is marked: what a
+// datagram costs depends on its length.
+const otherSize = 0.05
+
+// compareReplies marks the servers whose replies are of another length than the subject's, or hold less. Those that have
+// nothing to answer with are known to hold less.
 func compareReplies(rows []Row, servers []Server, m Measure) {
 	i := slices.IndexFunc(rows, func(r Row) bool { return r.Server == Subject })
 	if i < 0 || rows[i].Nodes == nil {
@@ -96,7 +100,16 @@ func compareReplies(rows []Row, servers []Server, m Measure) {
 	full := rows[i]
 	for i := range rows {
 		r := &rows[i]
-		if r.Nodes == nil || servers[slices.IndexFunc(servers, named(r.Server))].Hollow {
+		if r.Nodes == nil {
+			continue
+		}
+		switch more := *r.Bytes/(*full.Bytes) - 1; {
+		case more > otherSize:
+			r.Marks = append(r.Marks, fmt.Sprintf("replies %.0f %% larger", 100*more))
+		case more < -otherSize:
+			r.Marks = append(r.Marks, fmt.Sprintf("replies %.0f %% smaller", -100*more))
+		}
+		if servers[slices.IndexFunc(servers, named(r.Server))].Hollow {
 			continue
 		}
 		if *r.Nodes < *full.Nodes {

@@ -46,39 +46,39 @@ func Builtin(dir string) []Server {
 		Name: Subject,
 		Command: filepath.Join(dir, "supernode") +
 			" run --listen {addr} --bootstrap none --state-dir {state} --http 127.0.0.1:6880 --allow-private --log-level warn",
-		Note:    "default settings, but that it has nobody to start from and talks to private addresses, as the lab's are",
+		Note:    "default settings, among them --priority auto (SCHED_RR, if it may and there are more processors than workers), but that it has nobody to start from and talks to private addresses, as the lab's are",
 		Metrics: "127.0.0.1:6880",
 	}, {
 		Name:    "null",
 		Command: filepath.Join(dir, "null-server") + " {addr}",
-		Note:    "no server: the same batches, and replies of the size of a node's",
+		Note:    "no server: the same batches, and replies like a node's in size; SCHED_RR where it may",
 		Hollow:  true,
 	}, {
 		Name:    "null-unbatched",
 		Command: filepath.Join(dir, "null-server") + " --batch 1 {addr}",
-		Note:    "the same, a system call for each datagram",
+		Note:    "the same, a system call for each datagram; SCHED_RR where it may",
 		Hollow:  true,
 	}, {
 		Name:    "libtorrent",
 		Command: filepath.Join(dir, "libtorrent-server") + " {addr}",
-		Note:    "Debian's libtorrent-rasterbar, its limits lifted",
+		Note:    "Debian's libtorrent-rasterbar, its limits lifted; of normal priority",
 	}, {
 		Name:    "anacrolix",
 		Command: filepath.Join(dir, "anacrolix-server") + " {addr}",
-		Note:    "github.com/anacrolix/dht/v2 v2.23.0, send limiter off, in-memory peer store",
+		Note:    "github.com/anacrolix/dht/v2 v2.23.0, send limiter off, in-memory peer store; of normal priority",
 	}, {
 		Name:    "bittorrent-dht",
 		Command: filepath.Join(dir, "npm-server") + " {addr}",
-		Note:    "npm's bittorrent-dht, its limits lifted",
+		Note:    "npm's bittorrent-dht, its limits lifted; of normal priority",
 	}, {
 		Name:    "opentracker",
 		Command: filepath.Join(dir, "opentracker-server") + " {addr}",
-		Note:    "a tracker (BEP 15): asked to connect where the others are pinged",
+		Note:    "a tracker (BEP 15): asked to connect where the others are pinged; of normal priority",
 		Payload: BEP15, Hollow: true,
 	}, {
 		Name:    "dnsmasq",
 		Command: filepath.Join(dir, "dnsmasq-server") + " {addr}",
-		Note:    "a name server (DNS): asked for the address of a name that it knows where the others are pinged",
+		Note:    "a name server (DNS): asked for the address of a name that it knows where the others are pinged; of normal priority",
 		Payload: "dns:example.org", Hollow: true,
 	}}
 }

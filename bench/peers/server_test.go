@@ -29,6 +29,7 @@ func TestSelect(t *testing.T) {
 	require.Equal(t, Subject, all[0].Name)
 	for _, s := range all {
 		require.Contains(t, s.Command, AddrMark, s.Name)
+		require.Regexp(t, "priority|SCHED_RR", s.Note, "who is ahead of the receive thread has to be known")
 	}
 	own := Server{Name: "mine", Command: "x {addr}"}
 	other := Server{Name: "null", Command: "y {addr}"}

@@ -26,11 +26,33 @@ type Summary struct {
 	Notes    []string          `json:"notes,omitempty"`
 }
 
-// Count says how many of the trials count.
+// Count says what became of the trials. One that is made again counts once at most.
 type Count struct {
-	Planned  int `json:"planned"`
-	Recorded int `json:"recorded"`
-	Excluded int `json:"excluded"`
+	Planned  int            `json:"planned"`
+	Recorded int            `json:"recorded"`                    // of those planned
+	Counted  int            `json:"counted"`                     // of those recorded
+	Failed   int            `json:"failed"`                      // of those recorded: the server did not answer, or was not there any more
+	Attempts int            `json:"attempts"`                    // all that was recorded, repeats among them
+	Repeats  int            `json:"repeats"`                     // of the attempts
+	Excluded map[string]int `json:"excluded_attempts,omitempty"` // attempts that do not count, by reason
+}
+
+// String is a sentence for the reader of a report.
+func (c Count) String() string {
+	text := fmt.Sprintf("%d of %d trials count", c.Counted, c.Planned)
+	add := func(n int, what string) {
+		if n > 0 {
+			text += fmt.Sprintf("; %s: %d", what, n)
+		}
+	}
+	add(c.Failed, "without answers")
+	add(c.Recorded-c.Counted-c.Failed, "left out in each attempt")
+	add(c.Planned-c.Recorded, "not made")
+	add(c.Repeats, "made again")
+	for _, why := range slices.Sorted(maps.Keys(c.Excluded)) {
+		text += fmt.Sprintf("; of %s left out, as %s: %d", report.Plural(c.Attempts, "attempt"), why, c.Excluded[why])
+	}
+	return text
 }
 
 // ServerFacts are what is to be said of a server beside its figures.
@@ -59,6 +81,7 @@ type Row struct {
 	// Subject's answers per second over this server's, and this server's CPU time per query over the subject's, both in
 	// pairs within blocks: how many times as fast, and as frugal, the subject is.
 	Speed  stat.Estimate `json:"subject_speed_ratio"`
+	Bound  Bound         `json:"subject_speed_bound,omitempty"` // what Speed is, if the generator set the pace of one of the two
 	Frugal stat.Estimate `json:"subject_cpu_ratio"`
 
 	// Of the replies, medians; nil where the generator does not say. Of the mix they are those of get_peers.
@@ -80,6 +103,8 @@ type LatencyRow struct {
 
 	P99Ratio  stat.Estimate `json:"subject_p99_ratio"` // subject's over this server's, in pairs
 	P999Ratio stat.Estimate `json:"subject_p99_9_ratio"`
+
+	Marks []string `json:"marks,omitempty"` // what keeps the figures from being the server's
 }
 
 // OverloadRow is how one server takes twice what it can answer. Shares are in pairs within blocks.
@@ -89,7 +114,18 @@ type OverloadRow struct {
 	Sent     stat.Estimate `json:"sent_over_best"`    // what the generator managed of it, over the answers/s of the closed loop
 	Answers  stat.Estimate `json:"answers_over_best"` // answers/s over those of the closed loop
 	Recovery stat.Estimate `json:"recovery"`          // answered of what is asked in the first half second at half load
+	Marks    []string      `json:"marks,omitempty"`   // what keeps the figures from being the server's
 }
+
+// Bound says of a figure that it is a limit of the true one; empty, that it is the true one.
+type Bound string
+
+// The bounds, as they stand before a figure.
+const (
+	AtLeast Bound = "≥"
+	AtMost  Bound = "≤"
+	Unbound Bound = "?" // neither is known
+)
 
 // maxWrong is the share of wrong replies from which on a server is marked.
 const maxWrong = 0.001
@@ -143,9 +179,15 @@ func factsOf(run Run, server Server) ServerFacts {
 
 // notes adds what a reader has to know to trust the figures.
 func (s *Summary) notes(run Run) {
-	if t := s.Trials; t.Recorded-t.Excluded < t.Planned {
-		s.Notes = append(s.Notes, fmt.Sprintf("%d of %d trials count; of the others %d were recorded and left out, mostly for stolen CPU time",
-			t.Recorded-t.Excluded, t.Planned, t.Excluded))
+	if t := s.Trials; t.Counted < t.Planned || t.Repeats > 0 {
+		s.Notes = append(s.Notes, t.String())
+	}
+	measured := make([]record.Trial, len(run.Trials))
+	for i, t := range run.Trials {
+		measured[i] = t.Trial
+	}
+	if note := report.Company(measured, run.Header.Machine); note != "" {
+		s.Notes = append(s.Notes, note)
 	}
 	for _, name := range run.Header.Missing {
 		s.Notes = append(s.Notes, name+" is not installed (make install-peers, make bench-peers)")
@@ -167,15 +209,7 @@ func (s *Summary) notes(run Run) {
 			s.Notes = append(s.Notes, fmt.Sprintf("the rate limiter of %s dropped %s queries: give more --flows", f.Name, report.Group(float64(*f.End.Limited))))
 		}
 	}
-	seen := map[string]int{}
-	for _, t := range run.Trials {
-		for _, w := range t.Warnings {
-			seen[w]++
-		}
-	}
-	for _, w := range slices.Sorted(maps.Keys(seen)) {
-		s.Notes = append(s.Notes, fmt.Sprintf("in %d of %d trials %s", seen[w], s.Trials.Recorded, w))
-	}
+	s.Notes = append(s.Notes, report.Repeated(measured)...)
 }
 
 // full is the share of what was asked for from which on a table counts as full: ids are random, and some buckets have no

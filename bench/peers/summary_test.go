@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,14 +110,124 @@ func TestSummarize(t *testing.T) {
 	require.InDelta(t, 1.8, s.Overload[0].Sent.Median, 1e-9)
 	require.InDelta(t, 1, s.Overload[0].Recovery.Median, 1e-3)
 
-	require.Equal(t, Count{Planned: 168, Recorded: 8 * 16, Excluded: 0}, s.Trials)
+	require.Equal(t, Count{Planned: 168, Recorded: 8 * 16, Counted: 8 * 14, Failed: 8 * 2, Attempts: 8*16 + 1, Repeats: 1,
+		Excluded: map[string]int{"the host took CPU time away (steal)": 1}}, s.Trials)
 	require.Equal(t, []string{
-		"a note", "128 of 168 trials count; of the others 0 were recorded and left out, mostly for stolen CPU time",
+		"a note", "112 of 168 trials count; without answers: 16; not made: 40; made again: 1; " +
+			"of 129 attempts left out, as the host took CPU time away (steal): 1",
 		"absent is not installed (make install-peers, make bench-peers)",
 		"supernode had 900,000 nodes in its table when it was measured, not 1,000,000",
 		"the rate limiter of supernode dropped 7 queries: give more --flows",
 		"lost: it has ended",
 	}, s.Notes)
+}
+
+// Where the generator set the pace, figures are limits, and say so in every table.
+func TestGeneratorLimits(t *testing.T) {
+	limited := func(servers ...string) (s Summary, page, table string) {
+		run := sample()
+		for i, trial := range run.Trials {
+			run.Trials[i].Load.GeneratorLimited = slices.Contains(servers, trial.Server) && trial.Block < 3
+		}
+		s = Summarize(run)
+		var text, lines bytes.Buffer
+		require.NoError(t, s.Markdown(&text))
+		require.NoError(t, s.Table(&lines))
+		return s, text.String(), lines.String()
+	}
+	for _, c := range []struct {
+		servers []string
+		shown   string
+	}{
+		{nil, "| slow | 20,350 [20,050, 20,650] | 10.00 ["},
+		{[]string{"slow"}, "| slow | ≥ 20,350 [20,050, 20,650] | ≤ 10.00 ["},
+		{[]string{Subject}, "| slow | 20,350 [20,050, 20,650] | ≥ 10.00 ["},
+		{[]string{"slow", Subject}, "| slow | ≥ 20,350 [20,050, 20,650] | ? 10.00 ["},
+	} {
+		s, page, table := limited(c.servers...)
+		require.Contains(t, page, c.shown)
+		latency, overload := s.Latency[1], s.Overload[1]
+		if !slices.Contains(c.servers, "slow") {
+			require.Empty(t, latency.Marks)
+			require.Empty(t, overload.Marks)
+			continue
+		}
+		require.Equal(t, []string{"generator's limit in 3 of 8 trials of latency"}, latency.Marks)
+		require.Equal(t, []string{"generator's limit in 3 of 8 trials of mix", "generator's limit in 3 of 8 trials of overload",
+			"generator's limit in 3 of 8 trials of recovery"}, overload.Marks)
+		for _, text := range []string{page, table} {
+			require.Contains(t, text, latency.Marks[0])
+			require.Contains(t, text, strings.Join(overload.Marks, "; "))
+		}
+	}
+}
+
+// Of fewer than five pairs there is no interval of 95 %, and none is shown.
+func TestFewPairs(t *testing.T) {
+	for blocks, shown := range map[int]string{4: "| slow | 20,150 | 10.00 |", 5: "| slow | 20,200 [20,000, 20,400] | 10.00 [10.00, 10.00] |"} {
+		run := sample()
+		run.Trials = slices.DeleteFunc(run.Trials, func(trial Trial) bool { return trial.Block >= blocks })
+		var page bytes.Buffer
+		require.NoError(t, Summarize(run).Markdown(&page))
+		require.Contains(t, page.String(), shown)
+	}
+}
+
+// Replies of another size than the subject's are marked, of servers without tables, too.
+func TestReplySizes(t *testing.T) {
+	sized := func(server string, size int) Trial {
+		trial := made(server, Mix, 0, 1000, 1e8, 8, 0)
+		trial.Load.Raw = fmt.Appendf(nil, `{"replies":{"get_peers":{"bytes_p50":%d,"nodes_p50":8}}}`, size)
+		return trial
+	}
+	run := Run{Header: Header{Spec: Spec{Methods: []Measure{Mix}}, Servers: []Server{{Name: Subject}}}}
+	run.Trials = append(run.Trials, sized(Subject, 400))
+	for name, size := range map[string]int{"null": 324, "same": 400, "near": 381, "far": 379, "long": 440} {
+		run.Header.Servers = append(run.Header.Servers, Server{Name: name, Hollow: name == "null"})
+		run.Trials = append(run.Trials, sized(name, size))
+	}
+	s := Summarize(run)
+	for name, marks := range map[string][]string{Subject: nil, "null": {"replies 19 % smaller"}, "same": nil, "near": nil,
+		"far": {"replies 5 % smaller"}, "long": {"replies 10 % larger"}} {
+		require.Equal(t, marks, rowOf(t, s, Mix, name).Marks, name)
+	}
+}
+
+// The trials are accounted for to the last one, whatever became of them.
+func TestCount(t *testing.T) {
+	run := Run{Header: Header{Trials: 5}}
+	charged := made("a", Ping, 0, 100, 1e8, 8, 0)
+	charged.ServerNAPI = 0
+	silent := Trial{Server: "a", Measure: Ping, Block: 2, Problem: "answers nothing"}
+	run.Trials = []Trial{stolen(charged), charged, stolen(made("a", Ping, 1, 100, 1e8, 8, 0)), made("a", Ping, 1, 100, 1e8, 8, 0), silent,
+		made("a", Recovery, 3, 100, 1e8, 8, 0)}
+	count := Summarize(run).Trials
+	require.Equal(t, Count{Planned: 5, Recorded: 4, Counted: 2, Failed: 1, Attempts: 6, Repeats: 2, Excluded: map[string]int{
+		"the host took CPU time away (steal)": 2, "the receive thread of the server's interface did no work, so receive work was charged elsewhere": 1,
+	}}, count)
+	require.Equal(t, count.Planned, count.Counted+count.Failed+1+1, "one could not count, one was not made")
+	require.Contains(t, count.String(), "2 of 5 trials count; without answers: 1; left out in each attempt: 1; not made: 1; made again: 2; ")
+
+	require.True(t, Unsettled(run.Trials[0]))
+	require.False(t, Unsettled(run.Trials[3]))
+	require.False(t, Unsettled(silent), "that it does not answer is a result")
+	require.Equal(t, []Measure{Overload, Recovery}, Slot{Measure: Overload}.Measures(), "either is made again if the other was stolen from")
+}
+
+// What other programs take of the lab's cores is said, whichever core it is; what belongs to the lab is not.
+func TestCompany(t *testing.T) {
+	run := Run{Header: Header{Machine: record.Machine{ServerCPU: 2, ClientCPU: 3}}}
+	for _, c := range []struct{ server, client int64 }{{0, 0}, {4e7, 4e7}, {2e8, 0}, {0, 4e8}} {
+		run.Trials = append(run.Trials, Trial{Trial: record.Trial{
+			Server: 3e8, ServerNAPI: 1e8, Client: 4e8, ClientNAPI: 2e8,
+			CPU: []record.CPU{{ID: 2, System: 4e8 + c.server, Idle: 6e8 - c.server}, {ID: 3, User: 6e8 + c.client, Idle: 4e8 - c.client}},
+		}})
+	}
+	run.Trials = append(run.Trials, Trial{Problem: "answers nothing"})
+	require.Contains(t, Summarize(run).Notes,
+		"the machine was busy: in 2 of 4 trials something else took more than 5 % of one of the lab's cores, in the median of these 30 %")
+	run.Trials = run.Trials[:2]
+	require.NotContains(t, strings.Join(Summarize(run).Notes, "\n"), "busy")
 }
 
 // A run without the subject, or without any trial, is still a report.
@@ -160,7 +272,7 @@ func TestReport(t *testing.T) {
 		"| slow | 20,350 [20,050, 20,650] | 10.00 [10.00, 10.00] | 49,140 [48,426, 49,876] | 10.00 [10.00, 10.00] | 100.0 % | <0.1 % | – | – | – |  |\n",
 		"| dumb | – | – | – | – | – | 0.0 % | – | – | – | answers nothing (8 of 8 trials) |\n",
 		"| supernode | 400,000 | 100 [100, 100] | 900 [900, 900] |",
-		"| supernode | 360,000 | 180.0 % [180.0 %, 180.0 %] | 90.0 % [90.0 %, 90.0 %] | 100.0 % [100.0 %, 100.0 %] |\n",
+		"| supernode | 360,000 | 180.0 % [180.0 %, 180.0 %] | 90.0 % [90.0 %, 90.0 %] | 100.0 % [100.0 %, 100.0 %] |  |\n",
 		"| supernode | 100 | 200 | 900,000 | 1,000,000 | 1,000,000 |\n",
 		"- **slow**: a slow one.",
 		"- lost: it has ended\n",

@@ -46,16 +46,16 @@ func (s Summary) Table(w io.Writer) error {
 		line()
 	}
 	if len(s.Latency) > 0 {
-		line("half load", "queries/s", "p99.9: "+Subject+" ÷ it", "p50 µs", "p99 µs", "p99.9 µs")
+		line("half load", "queries/s", "p99.9: "+Subject+" ÷ it", "p50 µs", "p99 µs", "p99.9 µs", "")
 		for _, r := range s.Latency {
-			line(r.Server, number(r.Offered), estimate(r.P999Ratio, ratio), middle(r.P50, number), middle(r.P99, number), middle(r.P999, number))
+			line(r.Server, number(r.Offered), estimate(r.P999Ratio, ratio), middle(r.P50, number), middle(r.P99, number), middle(r.P999, number), " "+strings.Join(r.Marks, "; "))
 		}
 		line()
 	}
 	if len(s.Overload) > 0 {
-		line("overload", "offered/s", "answered, of best", "sent", "recovery")
+		line("overload", "offered/s", "answered, of best", "sent", "recovery", "")
 		for _, r := range s.Overload {
-			line(r.Server, number(r.Offered), estimate(r.Answers, percent), middle(r.Sent, percent), middle(r.Recovery, percent))
+			line(r.Server, number(r.Offered), estimate(r.Answers, percent), middle(r.Sent, percent), middle(r.Recovery, percent), " "+strings.Join(r.Marks, "; "))
 		}
 		line()
 	}
@@ -89,10 +89,19 @@ func percent(x float64) string {
 }
 
 func estimate(e stat.Estimate, write func(float64) string) string {
-	if e.N == 0 {
-		return none
+	if !e.Bounded() {
+		return middle(e, write)
 	}
 	return fmt.Sprintf("%s [%s, %s]", write(e.Median), write(e.Lo), write(e.Hi))
+}
+
+// bounded is an estimate of which no more than a limit may be known.
+func bounded(b Bound, e stat.Estimate, write func(float64) string) string {
+	text := estimate(e, write)
+	if e.N == 0 || b == "" {
+		return text
+	}
+	return string(b) + " " + text
 }
 
 func middle(e stat.Estimate, write func(float64) string) string {

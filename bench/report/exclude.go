@@ -9,18 +9,25 @@ import (
 // Excluded says why a trial cannot count, or "" if it does.
 func Excluded(t record.Trial) string { return exclude(t, stat.DefaultRules()) }
 
-// exclude says why a trial must not count, or "". Every rule looks only at whether the trial measured
-// what it was meant to, never at how its figures turned out.
-func exclude(t record.Trial, rules stat.Rules) string {
+// Stolen says whether the host took so much CPU time away during a trial that it cannot count.
+func Stolen(t record.Trial) bool { return stolen(t, stat.DefaultRules()) }
+
+func stolen(t record.Trial, rules stat.Rules) bool {
 	var stolen, total int64
 	for _, c := range t.CPU {
 		stolen += c.Steal
 		total += c.Total()
 	}
+	return rules.Stolen(float64(stolen), float64(total))
+}
+
+// exclude says why a trial must not count, or "". Every rule looks only at whether the trial measured
+// what it was meant to, never at how its figures turned out.
+func exclude(t record.Trial, rules stat.Rules) string {
 	switch {
 	case t.Duration <= 0 || t.Answered == 0:
 		return "nothing was answered"
-	case rules.Stolen(float64(stolen), float64(total)):
+	case stolen(t, rules):
 		return "the host took CPU time away (steal)"
 	case t.ServerNAPI <= 0:
 		return "the receive thread of the server's interface did no work, so receive work was charged elsewhere"

@@ -43,6 +43,13 @@ type Estimate struct {
 	N      int     `json:"n"`
 }
 
+// MinValues is how many values it takes for an interval. Between the least and the largest of n lies the true median with
+// a probability of 1 - 2^(1-n): 87.5 % of 4 values, 93.8 % of 5.
+const MinValues = 5
+
+// Bounded says whether there are values enough for Lo and Hi to mean what they promise.
+func (e Estimate) Bounded() bool { return e.N >= MinValues }
+
 // Contains reports whether x lies in the interval, its ends included.
 func (e Estimate) Contains(x float64) bool { return e.Lo <= x && x <= e.Hi }
 

@@ -77,8 +77,7 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 		EarlyDrop: d.Counters[conntrack.EarlyDrop], InsertFailed: d.Counters[conntrack.InsertFailed],
 	}
 	t.ReceiveErrors = lost.ReceiveBuffer
-	spec := r.lab.Spec()
-	t.CPU = []record.CPU{cpuRecord(spec.ServerCPU, d.ServerCPU), cpuRecord(spec.ClientCPU, d.ClientCPU)}
+	t.CPU = r.cpus(d)
 	t.Warnings = append(t.Warnings, warnings(d, got, lost)...)
 	return nil
 }
@@ -122,6 +121,12 @@ func warnings(d measure.Delta, got result, lost lab.Losses) (out []string) {
 		out = append(out, "queries were lost in the ring of the server's interface, before its receive thread")
 	}
 	return out
+}
+
+// cpus is how the lab's two cores spent the interval.
+func (r *Rig) cpus(d measure.Delta) []record.CPU {
+	spec := r.lab.Spec()
+	return []record.CPU{cpuRecord(spec.ServerCPU, d.ServerCPU), cpuRecord(spec.ClientCPU, d.ClientCPU)}
 }
 
 func cpuRecord(id int, c measure.CPUTime) record.CPU {

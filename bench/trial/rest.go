@@ -28,7 +28,8 @@ func (r *Rig) Rest(ctx context.Context, t *record.Trial, d time.Duration) error 
 	}
 	delta := after.Sub(before)
 	t.Duration = int64(delta.Elapsed)
-	t.Server, t.ServerNAPI = delta.ServerNS, delta.ServerNAPINS
+	t.Server, t.ServerNAPI, t.Client, t.ClientNAPI = delta.ServerNS, delta.ServerNAPINS, delta.ClientNS, delta.ClientNAPINS
+	t.CPU = r.cpus(delta)
 	return nil
 }
 

@@ -145,7 +145,10 @@ func TestParseRequest(t *testing.T) {
 	tracker, err := parse("--control", "--payload", "dns:a", "--rate", "10", "x:1")
 	require.NoError(t, err)
 	for _, tt := range []struct{ line, err string }{
-		{`{"mix":"ping=1"}`, "mix, miss, walk: mean nothing with --payload dns:a"},
+		{`{"mix":"ping=1"}`, "mix, infohashes, zipf, miss, walk: mean nothing with --payload dns:a"},
+		{`{"infohashes":5}`, "mean nothing with --payload dns:a"},
+		{`{"zipf":1}`, "mean nothing with --payload dns:a"},
+		{`{"rate":2000,"timeout_s":40}`, "rate 2000: with --timeout 40s more than 65536 queries"},
 		{`{"miss":true}`, "mean nothing"},
 		{`{"walk":true}`, "mean nothing"},
 		{`{"rate":0,"window":100000}`, "window 100000: must be at most 65536"},

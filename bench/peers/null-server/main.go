@@ -1,6 +1,6 @@
 // Command null-server is the yardstick for DHT servers: it moves datagrams in the same batches, and does nothing with
-// them. Every query of a method gets the same reply, as long as a DHT node's would be, but for the transaction id, which
-// it copies from where the generator puts it. What a server reaches beside it is what is left of the kernel's path when
+// them. Every query of a method gets the same reply, as long as a DHT node's would be that knows one peer, but for the
+// transaction id, which it copies from where the generator puts it. What a server reaches beside it is what is left of the kernel's path when
 // there is a DHT to be served.
 //
 //	null-server [--batch N] [--nodes N] [--priority auto|normal] ADDR:PORT
