@@ -22,6 +22,7 @@ func (s Summary) Markdown(w io.Writer) error {
 		d.Line("## Latency of the mix at half load")
 		d.Line("")
 		d.Line("Each server is offered half of what a pilot saw it answer, in an open loop; microseconds from when a query was due.")
+		d.Linef("Here a ratio above 1 says that %s is slower.", Subject)
 		d.Line("")
 		d.Table([]string{"server", "queries/s", "p50", "p99", "p99.9", Subject + " ÷ it, p99", Subject + " ÷ it, p99.9", "lost", "marks"}, cells(s.Latency, latencyCells))
 	}
