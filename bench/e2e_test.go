@@ -304,15 +304,17 @@ func TestLoadCommand(t *testing.T) {
 		"--steps", "0,500,max,2x", "--out", out)
 	require.Zero(t, r.end(), r.told.String())
 	r.requireNothingLeft()
-	for _, step := range []string{"0", "500", "max", "2x"} {
-		require.Regexp(t, `(?m)^ *`+step+` +null +\d+ .*\n *`+step+` +supernode +\d+ `, r.stdout.String())
-	}
 	text, err := os.ReadFile(filepath.Join(out, loadFile))
 	require.NoError(t, err)
 	var offered, best float64
+	measured := map[string]bool{}
 	for line := range strings.Lines(string(text)) {
 		var trial loads.Trial
 		require.NoError(t, json.Unmarshal([]byte(line), &trial))
+		measured[trial.Step+" "+trial.Server] = true
+		if trial.Problem == "" && !report.Stolen(trial.Trial) { // else there is no row: this is its only block
+			require.Regexp(t, `(?m)^ *`+trial.Step+` +`+trial.Server+` +\d+ `, r.stdout.String())
+		}
 		switch {
 		case trial.Server != "supernode":
 		case trial.Step == "max":
@@ -321,6 +323,9 @@ func TestLoadCommand(t *testing.T) {
 			offered = trial.Load.OfferedQPS
 		}
 	}
-	require.InDelta(t, 2*best, offered, 1, "a multiple of what the same server did in the same block")
+	require.Len(t, measured, 8, "four steps of two servers")
+	if offered > 0 { // else max had nothing to double, on a machine that was elsewhere
+		require.InDelta(t, 2*best, offered, 1, "a multiple of what the same server did in the same block")
+	}
 	require.FileExists(t, filepath.Join(out, report.SummaryFile))
 }
