@@ -34,6 +34,8 @@ const (
 	Control Arm = "control" // Off once more under another name: what it shows is noise
 	On      Arm = "on"      // a stateful ruleset: every flow is tracked
 	Notrack Arm = "notrack" // the stateful ruleset with the server's port exempted both ways
+	Raised  Arm = "raised"  // On, with the table long: assured entries of others leave room for the measured flows only
+	Filled  Arm = "full"    // On, with the table filled to its limit by assured entries of others before the first query
 )
 
 // Tracks reports whether connection tracking is active in the namespace under this arm. It is under
@@ -44,8 +46,9 @@ func (a Arm) Tracks() bool { return a == On || a == Notrack }
 type Pattern string
 
 const (
-	Few  Pattern = "few"
-	Many Pattern = "many"
+	Few   Pattern = "few"
+	Many  Pattern = "many"
+	Fresh Pattern = "new" // every query from a flow that was not seen before in the trial
 )
 
 // Flows is the number of distinct flows (client address and port pairs), 0 for an unknown pattern.
@@ -57,6 +60,11 @@ type Measure string
 const (
 	Fixed Measure = "fixed" // open loop at Spec.Rate: CPU time per answered query, latency, loss
 	Max   Measure = "max"   // closed loop with Spec.Window queries outstanding: answers per second
+
+	Search Measure = "search" // open loop, trials of rising and falling rates: the highest with hardly any loss
+	Load25 Measure = "load25" // open loop at 25 % of the arm's own highest rate: latency
+	Load50 Measure = "load50"
+	Load75 Measure = "load75"
 )
 
 // Timing is the length of a trial's two parts. What happens during Warmup is thrown away.

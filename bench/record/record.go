@@ -73,6 +73,8 @@ type Trial struct {
 	Tracking  bool      `json:"tracking"` // proof by canary: a datagram through a port no rule exempts left an entry
 	Conntrack Conntrack `json:"conntrack"`
 
+	Search *Search `json:"search,omitempty"` // of measure "search" only, which fills nothing above but the times
+
 	ReceiveErrors uint64   `json:"receive_buffer_errors"` // datagrams the server's full socket buffer lost, warm-up included
 	CPU           []CPU    `json:"cpu"`                   // the CPUs the lab uses, and only those
 	Warnings      []string `json:"warnings,omitempty"`

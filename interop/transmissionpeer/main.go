@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -96,8 +96,8 @@ func watch(child *adapter.Child, o adapter.Options, out *adapter.Events) error {
 			return err
 		}
 		t, err := client.torrent()
-		if errors.Is(err, syscall.ECONNREFUSED) || err == nil && t == nil {
-			continue // not up yet
+		if failed := (*url.Error)(nil); errors.As(err, &failed) || err == nil && t == nil {
+			continue // not up yet, or too busy to hold the connection; one that has ended is found above
 		}
 		if err != nil {
 			return err

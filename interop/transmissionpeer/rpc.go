@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"supernode/interop/internal/adapter"
@@ -58,6 +59,7 @@ func (r *rpc) torrent() (*torrent, error) {
 		return nil, err
 	}
 	request.Header.Set(sessionHeader, r.session)
+	request.Close = true // the server may end a connection that it keeps just when the next question is on its way
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, err
@@ -65,7 +67,7 @@ func (r *rpc) torrent() (*torrent, error) {
 	defer response.Body.Close()
 	var body bytes.Buffer
 	if _, err := body.ReadFrom(response.Body); err != nil {
-		return nil, err
+		return nil, &url.Error{Op: "read", URL: rpcURL, Err: err}
 	}
 	if response.StatusCode == http.StatusConflict {
 		r.session = response.Header.Get(sessionHeader)

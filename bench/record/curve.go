@@ -1,0 +1,36 @@
+package record
+
+// CurveFile is what the fill curves are kept in beside [FileName]: one [Curve] a line.
+const CurveFile = "curve.jsonl"
+
+// Curve is one filling of the connection table by new flows, from empty until after the recovery. Counters are
+// differences since its start, times seconds since its start.
+type Curve struct {
+	Run        int      `json:"run"` // counted from 0
+	Limit      uint64   `json:"limit"`
+	Buckets    uint64   `json:"buckets"`
+	UnrepliedS float64  `json:"udp_timeout_s"`            // nf_conntrack_udp_timeout during the run
+	StreamS    float64  `json:"udp_timeout_stream_s"`     // nf_conntrack_udp_timeout_stream
+	NewPerS    float64  `json:"new_flows_per_s"`          // offered until StopS
+	KnownPerS  float64  `json:"known_flows_per_s"`        // queries of flows that had their entry before the filling began
+	FullS      float64  `json:"full_s"`                   // when the table was first full; 0 if never
+	StopS      float64  `json:"stop_s"`                   // when the flood of new flows ended
+	RecoveredS float64  `json:"recovered_s"`              // when a new flow was answered again; 0 if never
+	EntryBytes float64  `json:"entry_bytes"`              // kernel memory an entry, measured over the filling; 0 if it cannot be told
+	LogLines   []string `json:"log_lines"`                // what the kernel log said of it, at most a few
+	LogReason  string   `json:"log_unreadable,omitempty"` // why the kernel log says nothing
+	Points     []Point  `json:"points"`
+}
+
+// Point is one reading of a curve. Rates are of the interval since the point before.
+type Point struct {
+	S             float64 `json:"s"`
+	Entries       uint64  `json:"entries"`
+	Drop          uint64  `json:"drop"`
+	EarlyDrop     uint64  `json:"early_drop"`
+	InsertFailed  uint64  `json:"insert_failed"`
+	NewSentPerS   float64 `json:"new_sent_per_s"`
+	NewAnswered   float64 `json:"new_answered_per_s"`
+	KnownSent     float64 `json:"known_sent_per_s"`
+	KnownAnswered float64 `json:"known_answered_per_s"`
+}
