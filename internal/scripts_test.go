@@ -1,7 +1,6 @@
 package internal_test
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,31 +97,19 @@ func TestConntrackVerify(t *testing.T) {
 // goes through.
 func TestConntrackVerifyOfAKernel(t *testing.T) {
 	apart.NeedRoot(t)
-	if _, err := exec.LookPath("nft"); err != nil {
-		if os.Getenv("CI") == "true" {
-			require.FailNow(t, "the program nft is missing, and CI=true says that it is there")
-		}
-		t.Skip("this machine lacks the program nft")
-	}
-	done := make(chan error)
+	apart.NeedProgram(t, "nft")
 	var asleep, awake string
 	var exits [2]int
-	go func() {
-		done <- func() error {
-			if err := apart.Enter(); err != nil {
-				return err
-			}
-			asleep, exits[0] = script(t, "", "conntrack-verify.sh")
-			wake := exec.Command("nft", "-f", "-")
-			wake.Stdin = strings.NewReader("table inet filter { chain input { type filter hook input priority 0; ct state invalid drop; udp dport 10 reject with icmp port-unreachable; }\n}\n")
-			err := wake.Run()
-			// Nobody listens there, which does not matter.
-			_, errSend := exec.Command("bash", "-c", "echo >/dev/udp/127.0.0.1/9").Output()
-			awake, exits[1] = script(t, "", "conntrack-verify.sh")
-			return errors.Join(err, errSend)
-		}()
-	}()
-	require.NoError(t, <-done)
+	apart.In(t, func() {
+		asleep, exits[0] = script(t, "", "conntrack-verify.sh")
+		wake := exec.Command("nft", "-f", "-")
+		wake.Stdin = strings.NewReader("table inet filter { chain input { type filter hook input priority 0; ct state invalid drop; udp dport 10 reject with icmp port-unreachable; }\n}\n")
+		require.NoError(t, wake.Run())
+		// Nobody listens there, which does not matter.
+		_, err := exec.Command("bash", "-c", "echo >/dev/udp/127.0.0.1/9").Output()
+		require.NoError(t, err)
+		awake, exits[1] = script(t, "", "conntrack-verify.sh")
+	})
 	require.Equal(t, [2]int{0, 1}, exits, "%s\n%s", asleep, awake)
 	require.Contains(t, awake, "ct state invalid drop")
 	require.NotContains(t, awake, "reject with", "which asks for nothing")

@@ -15,6 +15,7 @@ import (
 
 	"supernode/bench/lab"
 	"supernode/dht/wire"
+	"supernode/internal/apart"
 	"supernode/internal/conntrack"
 	"supernode/internal/udp"
 )
@@ -23,8 +24,8 @@ import (
 // queries of new sources, nearly all of which are lost. `doctor --fix notrack`, run in the middle of it, ends the loss;
 // `--undo` brings the ruleset back as it was, and the loss with it.
 func TestFixUnderFlood(t *testing.T) {
-	needRoot(t)
-	needTool(t, "nft")
+	apart.NeedRoot(t)
+	apart.NeedProgram(t, "nft")
 	l, p := besieged(t)
 	require.NoError(t, l.SetRules(lab.RulesStateful, lab.ServerPort))
 	_, err := l.FillTable(t.Context(), 0)
@@ -82,8 +83,8 @@ func TestFixUnderFlood(t *testing.T) {
 // the port is exempt. The fix sees that in the traffic of other hosts, though loopback is fine, and takes itself back. With
 // the rule that it asks for, it holds.
 func TestFixTakenBack(t *testing.T) {
-	needRoot(t)
-	needTool(t, "nft")
+	apart.NeedRoot(t)
+	apart.NeedProgram(t, "nft")
 	l, p := besieged(t)
 	inLab(t, l, "nft", "add table inet filter; add chain inet filter input { type filter hook input priority 0; policy drop; }; "+
 		"add rule inet filter input iif lo accept; add rule inet filter input ct state established,related accept; "+

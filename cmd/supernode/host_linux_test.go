@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"supernode/internal/apart"
 )
 
 // TestNotifiesSystemd speaks sd_notify(3) over both kinds of address.
@@ -54,32 +56,32 @@ func TestWithoutSystemd(t *testing.T) {
 // TestPrivilegedPort runs the command without the right to bind ports below 1024, in a network namespace of its own,
 // as hosts and containers may have given that right to everyone (net.ipv4.ip_unprivileged_port_start).
 func TestPrivilegedPort(t *testing.T) {
-	needRoot(t)
 	for address, args := range map[string][]string{
 		"0.0.0.0:881": {"--listen", "0.0.0.0:881", "--http", none},
 		"0.0.0.0:880": {"--listen", "0.0.0.0:6881", "--http", "0.0.0.0:880"},
 	} {
-		cmd := exec.Command(built, append(args, "--bootstrap", none, "--state-dir", none, "--log-level", "error")...)
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags: syscall.CLONE_NEWNET,
-			Credential: &syscall.Credential{Uid: 65534, Gid: 65534},
-		}
-		require.Error(t, cmd.Run())
-		require.Equal(t, exitUsage, cmd.ProcessState.ExitCode(), stderr.String())
-		require.Contains(t, stderr.String(), address)
-		require.Contains(t, stderr.String(), "CAP_NET_BIND_SERVICE")
-		require.Equal(t, 1, strings.Count(stderr.String(), "\n"), stderr.String())
+		said := refused(t, append(args, "--bootstrap", none, "--state-dir", none, "--log-level", "error")...)
+		require.Contains(t, said, address)
+		require.Contains(t, said, "CAP_NET_BIND_SERVICE")
 	}
 }
 
-// needRoot skips a test that makes a network namespace and gives rights up.
-func needRoot(t *testing.T) {
+// refused runs the command as nobody, in a network namespace of its own, and returns the one line with which it refuses
+// to start.
+func refused(t *testing.T, args ...string) string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		lacking(t, "root")
+	apart.NeedRoot(t)
+	cmd := exec.Command(built, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET,
+		Credential: &syscall.Credential{Uid: 65534, Gid: 65534},
 	}
+	require.Error(t, cmd.Run())
+	require.Equal(t, exitUsage, cmd.ProcessState.ExitCode(), stderr.String())
+	require.Equal(t, 1, strings.Count(stderr.String(), "\n"), stderr.String())
+	return stderr.String()
 }
 
 // TestCPU: the command runs where it is told to.

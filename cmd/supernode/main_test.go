@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"supernode/internal/apart"
 )
 
 // built is the path of the command under test, built once.
@@ -249,21 +251,12 @@ func (p *process) stopped() {
 	require.NotNil(p.t, p.logged("stopped"))
 }
 
-// lacking skips a test that needs what this machine does not have, but fails it where the test has to run.
-func lacking(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		require.FailNow(t, "missing", "%s, and a skip is not good enough with CI=true", what)
-	}
-	t.Skip("this machine lacks " + what)
-}
-
 // needAddress skips if the machine does not have ip, as containers often have no ::1.
 func needAddress(t testing.TB, ip string) {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip)})
 	if err != nil {
-		lacking(t, ip)
+		apart.Lacking(t, ip)
 	}
 	conn.Close()
 }

@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"supernode/internal/apart"
 )
 
 // TestPriority: the threads of workers are ahead of others, if that is what --priority says, and no other threads. auto
 // leaves a processor of the machine to others, and is not misled by how few this process may use.
 func TestPriority(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	spare := func(workers int) int {
 		if onlineProcessors() > workers {
 			return workers
@@ -62,7 +64,7 @@ func realtimeThreads(t *testing.T, pid int) (n int) {
 
 // TestPriorityNotAllowed: who may not have it is told so if he insists, and does without it otherwise.
 func TestPriorityNotAllowed(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	cmd := exec.Command(built, "--priority", "realtime", "--listen", "127.0.0.1:0", "--bootstrap", none, "--state-dir", none, "--http", none)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"supernode/bench/lab"
+	"supernode/internal/apart"
 	"supernode/internal/udp"
 )
 
@@ -34,7 +35,7 @@ const (
 //
 // SOAK=30m makes it last that long; the length that it always has is for the machinery.
 func TestSiege(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	length := siegeTime
 	if text := os.Getenv("SOAK"); text != "" {
 		var err error

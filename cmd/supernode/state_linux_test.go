@@ -18,12 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"supernode/dht/wire"
+	"supernode/internal/apart"
 )
 
 // TestStateDiskFull: a node whose disk is full keeps the state that it had, answers, and saves again when there is
 // room. The disk is a small one in a mount namespace of the command's own.
 func TestStateDiskFull(t *testing.T) {
-	needRoot(t)
+	apart.NeedRoot(t)
 	dir := t.TempDir()
 	w := newStateWriter(time.Now(), stateVersion1)
 	w.peers(20_000, 1800, loopbackPeer)

@@ -8,12 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 	ct "github.com/ti-mo/conntrack"
 	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
 )
 
 // TestCureRefusesTranslatedPort: what NAT leads elsewhere must stay tracked, or it ends here.
 func TestCureRefusesTranslatedPort(t *testing.T) {
-	tool(t, "nft")
-	tool(t, "iptables")
+	apart.NeedProgram(t, "nft")
+	apart.NeedProgram(t, "iptables")
 	nat := func(rule string) string {
 		return "nft 'table ip n { map m { type inet_service : ipv4_addr; elements = { 6881 : 10.0.0.2 }; }; " +
 			"chain p { type nat hook prerouting priority dstnat; " + rule + "; }; }'"
@@ -32,9 +34,9 @@ func TestCureRefusesTranslatedPort(t *testing.T) {
 		"another port":     {nat("udp dport { 80, 7000-8000 } dnat to 10.0.0.2"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			alone(t, func() {
-				sh(t, c.setup)
-				before := sh(t, "nft list ruleset")
+			apart.In(t, func() {
+				apart.Shell(t, c.setup)
+				before := apart.Shell(t, "nft list ruleset")
 				_, err := Cure(t.Context(), curePort, 10*time.Millisecond)
 				_, held := HoldExempt(curePort)
 				if c.want == "" {
@@ -46,7 +48,7 @@ func TestCureRefusesTranslatedPort(t *testing.T) {
 					require.ErrorIs(t, err, errTranslated)
 					require.ErrorContains(t, err, c.want)
 				}
-				require.Equal(t, before, sh(t, "nft list ruleset"))
+				require.Equal(t, before, apart.Shell(t, "nft list ruleset"))
 			})
 		})
 	}
@@ -54,9 +56,9 @@ func TestCureRefusesTranslatedPort(t *testing.T) {
 
 // TestCureRefusesTranslatedFlow: the rule names no port, but a flow shows what it does.
 func TestCureRefusesTranslatedFlow(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
-		sh(t, stateful)
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
+		apart.Shell(t, stateful)
 		conn, err := ct.Dial(nil)
 		require.NoError(t, err)
 		defer conn.Close()
@@ -76,10 +78,10 @@ func TestCureRefusesTranslatedFlow(t *testing.T) {
 
 // TestForwardedIsCounted: what the host passes on has its own count, since the exemption may end it.
 func TestForwardedIsCounted(t *testing.T) {
-	tool(t, "nft")
-	tool(t, "ip")
-	alone(t, func() {
-		sh(t, "ip link add away type veth peer far; ip link set far up; ip addr add 10.0.0.1/24 dev away; ip link set away up; "+
+	apart.NeedProgram(t, "nft")
+	apart.NeedProgram(t, "ip")
+	apart.In(t, func() {
+		apart.Shell(t, "ip link add away type veth peer far; ip link set far up; ip addr add 10.0.0.1/24 dev away; ip link set away up; "+
 			"ip neigh add 10.0.0.2 lladdr 02:00:00:00:00:09 dev away; sysctl -qw net.ipv4.ip_forward=1; "+
 			"sysctl -qw net.ipv4.conf.all.rp_filter=0; sysctl -qw net.ipv4.conf.lo.rp_filter=0")
 		require.NoError(t, install(curePort, counterChains(curePort)))

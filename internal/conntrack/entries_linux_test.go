@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	ct "github.com/ti-mo/conntrack"
 	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
 )
 
 // seed makes an entry over netlink.
@@ -22,10 +24,10 @@ func seed(t *testing.T, conn *ct.Conn, from, to string, status ct.Status, timeou
 
 // TestEntriesAndFlush: what is the port's is counted and deleted, what looks like it is neither.
 func TestEntriesAndFlush(t *testing.T) {
-	tool(t, "ip")
-	alone(t, func() {
+	apart.NeedProgram(t, "ip")
+	apart.In(t, func() {
 		// The host has an address and, by AnyIP, a network.
-		sh(t, "ip addr add 192.0.2.1/24 dev lo; ip -6 addr add 2001:db8::1/64 dev lo nodad; ip route add local 198.51.100.0/24 dev lo")
+		apart.Shell(t, "ip addr add 192.0.2.1/24 dev lo; ip -6 addr add 2001:db8::1/64 dev lo nodad; ip route add local 198.51.100.0/24 dev lo")
 		conn, err := ct.Dial(nil)
 		require.NoError(t, err)
 		defer conn.Close()
@@ -75,7 +77,7 @@ func TestEntriesAndFlush(t *testing.T) {
 
 // TestFlushMany takes more than one batch, and more than one read of the dump.
 func TestFlushMany(t *testing.T) {
-	alone(t, func() {
+	apart.In(t, func() {
 		conn, err := ct.Dial(nil)
 		require.NoError(t, err)
 		defer conn.Close()

@@ -2,7 +2,6 @@ package conntrack
 
 import (
 	"context"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -14,37 +13,6 @@ import (
 )
 
 const curePort = 6881
-
-// alone runs f in a network namespace of its own.
-func alone(t *testing.T, f func()) {
-	t.Helper()
-	apart.NeedRoot(t)
-	done := make(chan error)
-	go func() {
-		var err error
-		defer func() { done <- err }()
-		if err = apart.Enter(); err == nil {
-			f()
-		}
-	}()
-	require.NoError(t, <-done)
-}
-
-// sh runs a shell command in the namespace of the calling thread and returns what it prints.
-func sh(t *testing.T, command string) string {
-	t.Helper()
-	out, err := exec.Command("sh", "-c", command).CombinedOutput()
-	require.NoError(t, err, "%s: %s", command, out)
-	return string(out)
-}
-
-// tool finds a program that the test compares with or works by.
-func tool(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		missing(t, "the program "+name)
-	}
-}
 
 // stateful is what wakes connection tracking, in the way a firewall does.
 const stateful = `nft -f - <<END
@@ -59,10 +27,10 @@ table inet filter {
 END`
 
 func TestExemptPort(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
-		sh(t, stateful)
-		before := sh(t, "nft list ruleset")
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
+		apart.Shell(t, stateful)
+		before := apart.Shell(t, "nft list ruleset")
 		for range 2 { // the second replaces the first
 			require.NoError(t, ExemptPort(curePort))
 		}
@@ -79,7 +47,7 @@ func TestExemptPort(t *testing.T) {
 			require.NoError(t, err)
 			require.False(t, found, "gone already")
 		}
-		require.Equal(t, before, sh(t, "nft list ruleset"))
+		require.Equal(t, before, apart.Shell(t, "nft list ruleset"))
 		require.ErrorContains(t, ExemptPort(0), "port 0")
 	})
 }
@@ -87,10 +55,10 @@ func TestExemptPort(t *testing.T) {
 // TestCureHolds: flows of the port leave entries before and none after, and the firewall, which accepts what it does not
 // track as well, lets the same through.
 func TestCureHolds(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
-		sh(t, strings.Replace(stateful, "ct state new udp", "udp", 1))
-		before := sh(t, "nft list ruleset")
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
+		apart.Shell(t, strings.Replace(stateful, "ct state new udp", "udp", 1))
+		before := apart.Shell(t, "nft list ruleset")
 		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
 		require.NoError(t, err)
 		require.False(t, r.RolledBack, r.Reason)
@@ -106,27 +74,27 @@ func TestCureHolds(t *testing.T) {
 
 		_, err = UnexemptPort(curePort)
 		require.NoError(t, err)
-		require.Equal(t, before, sh(t, "nft list ruleset"))
+		require.Equal(t, before, apart.Shell(t, "nft list ruleset"))
 	})
 }
 
 // TestCureTakenBack: the firewall accepts by state alone, so that the exempt datagrams of other hosts are lost.
 func TestCureTakenBack(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
-		sh(t, strings.Replace(stateful, "iif lo accept", "ct state untracked drop", 1))
-		before := sh(t, "nft list ruleset")
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
+		apart.Shell(t, strings.Replace(stateful, "iif lo accept", "ct state untracked drop", 1))
+		before := apart.Shell(t, "nft list ruleset")
 		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
 		require.NoError(t, err)
 		require.True(t, r.RolledBack)
 		require.Contains(t, r.Reason, "udp dport 6881 accept")
-		require.Equal(t, before, sh(t, "nft list ruleset"))
+		require.Equal(t, before, apart.Shell(t, "nft list ruleset"))
 	})
 }
 
 // TestCureReplacesWhatWasKilled: what an interrupted cure has left is no exemption.
 func TestCureReplacesWhatWasKilled(t *testing.T) {
-	tool(t, "nft")
+	apart.NeedProgram(t, "nft")
 	for name, left := range map[string][]chainRules{
 		"before": counterChains(curePort),
 		"after":  append(counterChains(curePort), exemptChains(curePort)...),
@@ -134,8 +102,8 @@ func TestCureReplacesWhatWasKilled(t *testing.T) {
 		"empty":  nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			alone(t, func() {
-				sh(t, strings.Replace(stateful, "ct state new udp", "udp", 1))
+			apart.In(t, func() {
+				apart.Shell(t, strings.Replace(stateful, "ct state new udp", "udp", 1))
 				require.NoError(t, install(curePort, left))
 				r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
 				require.NoError(t, err)
@@ -149,15 +117,15 @@ func TestCureReplacesWhatWasKilled(t *testing.T) {
 }
 
 func TestCureNeedless(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
 		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
 		require.NoError(t, err)
 		require.True(t, r.Needless)
-		require.Empty(t, sh(t, "nft list ruleset"))
+		require.Empty(t, apart.Shell(t, "nft list ruleset"))
 
 		// Tracked, and only loopback is not.
-		sh(t, stateful+"\nnft -f - <<END\ntable inet lo { chain o { type filter hook output priority raw; oif lo notrack; }\n}\nEND")
+		apart.Shell(t, stateful+"\nnft -f - <<END\ntable inet lo { chain o { type filter hook output priority raw; oif lo notrack; }\n}\nEND")
 		conn, err := ct.Dial(nil)
 		require.NoError(t, err)
 		defer conn.Close()
@@ -170,7 +138,7 @@ func TestCureNeedless(t *testing.T) {
 }
 
 func TestCureStopped(t *testing.T) {
-	alone(t, func() {
+	apart.In(t, func() {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := Cure(ctx, curePort, time.Hour)
@@ -183,12 +151,12 @@ func TestCureStopped(t *testing.T) {
 
 // TestHold: the table goes with its Hold, nobody else can have it meanwhile, and one that nobody holds is replaced.
 func TestHold(t *testing.T) {
-	alone(t, func() {
+	apart.In(t, func() {
 		require.NoError(t, ExemptPort(curePort), "left behind by somebody")
 		h, err := HoldExempt(curePort)
 		require.NoError(t, err)
 		if !h.Owned {
-			missing(t, "nftables tables with an owner, Linux 5.12")
+			apart.Lacking(t, "nftables tables with an owner, Linux 5.12")
 		}
 		_, err = HoldExempt(curePort)
 		require.ErrorContains(t, err, "another process holds")

@@ -10,13 +10,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"supernode/internal/apart"
 )
 
 // do runs the lines of a fix as an operator would.
 func do(t *testing.T, lines []string) {
 	t.Helper()
 	for _, line := range lines {
-		sh(t, line)
+		apart.Shell(t, line)
 	}
 }
 
@@ -49,41 +51,41 @@ func entryLeft(t *testing.T, to netip.AddrPort) bool {
 // exemptsThePort runs a fix that exempts the port in a namespace that tracks, and undoes it.
 func exemptsThePort(t *testing.T, id string) {
 	f := fixed(t, diagnosed(), id)
-	before := sh(t, "nft list ruleset")
+	before := apart.Shell(t, "nft list ruleset")
 	require.True(t, tracked(t, 6881))
 	do(t, f.Commands)
 	require.False(t, tracked(t, 6881))
 	require.True(t, tracked(t, 6882), "another port is as it was")
 	do(t, f.Undo)
 	require.True(t, tracked(t, 6881))
-	require.Equal(t, before, sh(t, "nft list ruleset"))
+	require.Equal(t, before, apart.Shell(t, "nft list ruleset"))
 }
 
 // TestNotrackFix: the printed commands make the very table that ExemptPort makes, once or twice.
 func TestNotrackFix(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
-		sh(t, stateful)
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
+		apart.Shell(t, stateful)
 		exemptsThePort(t, FixNotrack)
 
 		f := fixed(t, diagnosed(), FixNotrack)
 		do(t, f.Commands)
 		do(t, f.Commands)
-		printed := sh(t, "nft list table inet "+ExemptTable(6881))
+		printed := apart.Shell(t, "nft list table inet "+ExemptTable(6881))
 		do(t, f.Undo)
 		require.NoError(t, ExemptPort(6881))
-		require.Equal(t, printed, sh(t, "nft list table inet "+ExemptTable(6881)))
+		require.Equal(t, printed, apart.Shell(t, "nft list table inet "+ExemptTable(6881)))
 	})
 }
 
 func TestNotrackIPTablesFix(t *testing.T) {
-	tool(t, "iptables")
-	tool(t, "nft")
-	alone(t, func() {
+	apart.NeedProgram(t, "iptables")
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
 		// iptables makes both chains of its table and leaves them there; so they have to be there before.
-		sh(t, stateful)
+		apart.Shell(t, stateful)
 		for _, program := range []string{"iptables", "ip6tables"} {
-			sh(t, program+"-restore <<END\n*raw\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\nEND")
+			apart.Shell(t, program+"-restore <<END\n*raw\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\nEND")
 		}
 		exemptsThePort(t, FixNotrackIPTables)
 	})
@@ -91,11 +93,11 @@ func TestNotrackIPTablesFix(t *testing.T) {
 
 // TestExemptSparesForwarding: what this host only passes on is still tracked, as NAT needs it.
 func TestExemptSparesForwarding(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
-		sh(t, stateful)
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
+		apart.Shell(t, stateful)
 		require.NoError(t, ExemptPort(6881))
-		sh(t, "ip link add away type veth peer far; ip link set far up; ip addr add 192.0.2.1/24 dev away; ip link set away up; "+
+		apart.Shell(t, "ip link add away type veth peer far; ip link set far up; ip addr add 192.0.2.1/24 dev away; ip link set away up; "+
 			"ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev away")
 		entry := entryLeft(t, netip.MustParseAddrPort("192.0.2.9:6881"))
 		require.True(t, entry, "a client on this host asks a server elsewhere on the same port")
@@ -105,8 +107,8 @@ func TestExemptSparesForwarding(t *testing.T) {
 
 // TestDeleteRuleFix: with the rule that asked for it goes the tracking, and comes back with it.
 func TestDeleteRuleFix(t *testing.T) {
-	tool(t, "nft")
-	tool(t, "iptables")
+	apart.NeedProgram(t, "nft")
+	apart.NeedProgram(t, "iptables")
 	for name, c := range map[string]struct{ rules, find, named string }{
 		"nft": {`nft -f - <<END
 table inet filter {
@@ -131,16 +133,16 @@ END`,
 			`conntrack.* # handle ([0-9]+)|ct state .* # handle ([0-9]+)`, "ip filter INPUT handle %s: conntrack"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			alone(t, func() {
-				sh(t, c.rules)
-				m := regexp.MustCompile(c.find).FindStringSubmatch(sh(t, "nft -a list ruleset"))
-				require.NotNil(t, m, sh(t, "nft -a list ruleset"))
+			apart.In(t, func() {
+				apart.Shell(t, c.rules)
+				m := regexp.MustCompile(c.find).FindStringSubmatch(apart.Shell(t, "nft -a list ruleset"))
+				require.NotNil(t, m, apart.Shell(t, "nft -a list ruleset"))
 				d := diagnosed()
 				d.Tracking.Rule = fmt.Sprintf(c.named, strings.Join(m[1:], ""))
 				dir := t.TempDir()
 				f := inDirectory(fixed(t, d, FixDeleteRule), dir)
 
-				listing := func() string { return noCounters.ReplaceAllString(sh(t, "nft list ruleset"), "") }
+				listing := func() string { return noCounters.ReplaceAllString(apart.Shell(t, "nft list ruleset"), "") }
 				before := listing()
 				require.True(t, tracked(t, 6881))
 				do(t, f.Commands)
@@ -161,8 +163,8 @@ END`,
 var noCounters = regexp.MustCompile(`counter packets \d+ bytes \d+`)
 
 func TestUDPTimeoutsFix(t *testing.T) {
-	tool(t, "sysctl")
-	alone(t, func() {
+	apart.NeedProgram(t, "sysctl")
+	apart.In(t, func() {
 		timeouts := func() [2]float64 {
 			facts, err := Read()
 			require.NoError(t, err)
@@ -181,8 +183,8 @@ func TestUDPTimeoutsFix(t *testing.T) {
 // TestRaiseLimitFix: limit and buckets are the machine's, which a test leaves alone. So it runs the undo, which writes the
 // values that are there, and the files; that the commands write the same keys is what remains.
 func TestRaiseLimitFix(t *testing.T) {
-	tool(t, "sysctl")
-	alone(t, func() {
+	apart.NeedProgram(t, "sysctl")
+	apart.In(t, func() {
 		facts, err := Read()
 		require.NoError(t, err)
 		d := diagnosed()
@@ -193,7 +195,7 @@ func TestRaiseLimitFix(t *testing.T) {
 			key, _, _ := strings.Cut(command, "=")
 			undo, value, _ := strings.Cut(f.Undo[i], "=")
 			require.Equal(t, key, undo)
-			now := sh(t, strings.Replace(key, "sysctl -w", "sysctl -n", 1))
+			now := apart.Shell(t, strings.Replace(key, "sysctl -w", "sysctl -n", 1))
 			require.Equal(t, value, strings.TrimSpace(now))
 		}
 		do(t, f.Commands[2:])
@@ -221,10 +223,10 @@ func TestBlacklistFix(t *testing.T) {
 
 // TestProve: the port is tracked, by a rule that is named, until our table exempts it.
 func TestProve(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
 		// The address is one that datagrams can come in for.
-		sh(t, stateful+"\nip addr add 198.18.0.1/32 dev lo")
+		apart.Shell(t, stateful+"\nip addr add 198.18.0.1/32 dev lo")
 		a, err := Prove(6881)
 		require.NoError(t, err)
 		require.Equal(t, Yes, a.Active)

@@ -22,31 +22,14 @@ import (
 // 198.18.0.1.
 func apartly(t *testing.T, f func()) {
 	t.Helper()
-	apart.NeedRoot(t)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := apart.Enter(); err != nil {
-			t.Error(err)
-			return
-		}
+	apart.In(t, func() {
 		lo, err := netlink.LinkByName("lo")
-		if err == nil {
-			var addr *netlink.Addr
-			if addr, err = netlink.ParseAddr("198.18.0.1/32"); err == nil {
-				err = netlink.AddrAdd(lo, addr)
-			}
-		}
-		if err != nil {
-			t.Error(err)
-			return
-		}
+		require.NoError(t, err)
+		addr, err := netlink.ParseAddr("198.18.0.1/32")
+		require.NoError(t, err)
+		require.NoError(t, netlink.AddrAdd(lo, addr))
 		f()
-	}()
-	<-done
-	if t.Failed() {
-		t.FailNow()
-	}
+	})
 }
 
 // run runs a command in the calling thread's namespace.

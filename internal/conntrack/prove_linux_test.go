@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"supernode/internal/apart"
 )
 
 // TestProveByInterface: rules that exempt what crosses lo, and not what comes over the wire.
 func TestProveByInterface(t *testing.T) {
-	tool(t, "nft")
+	apart.NeedProgram(t, "nft")
 	for name, match := range map[string][2]string{
 		"interface": {`iifname != "away"`, `oifname != "away"`},
 		"address":   {"ip saddr != 10.9.0.2", "ip daddr != 10.9.0.2"},
@@ -19,8 +21,8 @@ func TestProveByInterface(t *testing.T) {
 				" udp dport 6881 notrack; }; chain out { type filter hook output priority raw; " + match[1] + " udp sport 6881 notrack; }; }'"
 			rules += "\nnft 'table inet raw6 { chain in { type filter hook prerouting priority raw; meta nfproto ipv6 udp dport 6881 notrack; }; " +
 				"chain out { type filter hook output priority raw; meta nfproto ipv6 udp sport 6881 notrack; }; }'"
-			alone(t, func() {
-				sh(t, rules+"\nip addr add 198.18.0.1/32 dev lo")
+			apart.In(t, func() {
+				apart.Shell(t, rules+"\nip addr add 198.18.0.1/32 dev lo")
 				a, err := Prove(curePort)
 				require.NoError(t, err)
 				require.False(t, a.Exempt, a.Evidence)

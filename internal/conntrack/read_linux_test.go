@@ -6,13 +6,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	ct "github.com/ti-mo/conntrack"
 	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
 )
 
 func TestReadSaysEverythingOrNamesIt(t *testing.T) {
@@ -96,11 +97,11 @@ func TestSeconds(t *testing.T) {
 // TestNamespace enters a namespace of its own, makes entries over netlink, and checks that they are seen there, by a
 // Reader from any thread, and by nobody outside; then that Flush removes them.
 func TestNamespace(t *testing.T) {
-	inNewNamespace(t, func() {
+	apart.In(t, func() {
 		before, err := Read()
 		require.NoError(t, err)
 		if !before.Present {
-			missing(t, "connection tracking in the kernel")
+			apart.Lacking(t, "connection tracking in the kernel")
 		}
 		require.Zero(t, before.Count)
 
@@ -154,42 +155,6 @@ func TestNamespace(t *testing.T) {
 		require.Zero(t, flushed.Count)
 		require.Equal(t, after.Counters[Insert], flushed.Counters[Insert], "a flush resets no counter")
 	})
-}
-
-// inNewNamespace runs f on a thread in a network namespace of its own and throws the thread away.
-func inNewNamespace(t *testing.T, f func()) {
-	t.Helper()
-	var err error
-	done := make(chan struct{})
-	var run func()
-	run = func() {
-		runtime.LockOSThread() // never unlocked, so that the thread ends with this goroutine
-		if unix.Gettid() == unix.Getpid() {
-			go run() // the main thread must not be thrown away; held here, it cannot be picked again
-			<-done
-			runtime.UnlockOSThread()
-			return
-		}
-		defer close(done)
-		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
-			f()
-		}
-	}
-	go run()
-	<-done
-	if errors.Is(err, unix.EPERM) {
-		missing(t, "root")
-	}
-	require.NoError(t, err)
-}
-
-// missing skips a test for want of something that a CI machine must have.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("needs %s, and CI=true says that it is there", what)
-	}
-	t.Skipf("needs %s", what)
 }
 
 func BenchmarkReader(b *testing.B) {

@@ -15,8 +15,8 @@ import (
 
 // TestAcceptsByState finds the rule that an exemption breaks, and is silent where there is none.
 func TestAcceptsByState(t *testing.T) {
-	tool(t, "nft")
-	tool(t, "iptables")
+	apart.NeedProgram(t, "nft")
+	apart.NeedProgram(t, "iptables")
 	const port = "udp dport 6881 accept"
 	for name, c := range map[string]struct{ rules, want string }{
 		"by state":             {stateful, "ct state"},
@@ -29,8 +29,8 @@ func TestAcceptsByState(t *testing.T) {
 		"in a chain behind it": {"nft 'table inet f { chain s { ct state new accept; }; chain i { type filter hook input priority 0; policy drop; jump s; }; }'", port},
 	} {
 		t.Run(name, func(t *testing.T) {
-			alone(t, func() {
-				sh(t, c.rules)
+			apart.In(t, func() {
+				apart.Shell(t, c.rules)
 				risk, err := acceptsByState(curePort)
 				require.NoError(t, err)
 				if c.want == "" {
@@ -46,9 +46,9 @@ func TestAcceptsByState(t *testing.T) {
 // asked sends a datagram to the port every pause from another namespace, until f returns. f runs in a namespace of its
 // own, with the address 10.9.0.1, and the firewall that rules make.
 func asked(t *testing.T, pause time.Duration, rules string, f func()) {
-	tool(t, "ip")
-	alone(t, func() {
-		sh(t, rules)
+	apart.NeedProgram(t, "ip")
+	apart.In(t, func() {
+		apart.Shell(t, rules)
 		thread, linked, end := make(chan int), make(chan bool), make(chan bool)
 		done := make(chan error)
 		go func() {
@@ -68,7 +68,7 @@ func asked(t *testing.T, pause time.Duration, rules string, f func()) {
 			}
 			<-done
 		}()
-		sh(t, fmt.Sprintf("ip link add away type veth peer name far netns %[1]d; ip addr add 10.9.0.1/24 dev away; ip link set away up; "+
+		apart.Shell(t, fmt.Sprintf("ip link add away type veth peer name far netns %[1]d; ip addr add 10.9.0.1/24 dev away; ip link set away up; "+
 			"nsenter --net=/proc/%[1]d/ns/net sh -c "+
 			"'ip addr add 10.9.0.2/24 dev far; ip link set far up'", tid))
 		ok = true
@@ -97,22 +97,22 @@ func ask(pause time.Duration, end <-chan bool) error {
 
 // TestCureOfQuietServer: few ask, and those that did get through no longer do.
 func TestCureOfQuietServer(t *testing.T) {
-	tool(t, "nft")
+	apart.NeedProgram(t, "nft")
 	asked(t, 40*time.Millisecond, stateful, func() {
-		before := sh(t, "nft list ruleset")
+		before := apart.Shell(t, "nft list ruleset")
 		r, err := Cure(t.Context(), curePort, 200*time.Millisecond)
 		require.NoError(t, err)
 		require.True(t, r.RolledBack, "%+v", r)
 		require.Contains(t, r.Reason, "udp dport 6881 accept")
-		require.Equal(t, before, sh(t, "nft list ruleset"))
+		require.Equal(t, before, apart.Shell(t, "nft list ruleset"))
 	})
 }
 
 // TestCureUnproven: nobody asks, so that the firewall's rules have to speak.
 func TestCureUnproven(t *testing.T) {
-	tool(t, "nft")
-	alone(t, func() {
-		sh(t, stateful)
+	apart.NeedProgram(t, "nft")
+	apart.In(t, func() {
+		apart.Shell(t, stateful)
 		r, err := Cure(t.Context(), curePort, 10*time.Millisecond)
 		require.NoError(t, err)
 		require.False(t, r.RolledBack, r.Reason)
