@@ -3,10 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"supernode/internal/terminal"
 )
 
 // progress tells a person how far a long run is: a line that is rewritten on a terminal, a line a block elsewhere.
@@ -21,7 +20,7 @@ type progress struct {
 }
 
 func newProgress(out io.Writer, blocks, trials int, estimate time.Duration) *progress {
-	return &progress{out: out, live: isTerminal(out), blocks: blocks, total: trials, estimate: estimate}
+	return &progress{out: out, live: terminal.Live(out), blocks: blocks, total: trials, estimate: estimate}
 }
 
 // say prints a line of its own.
@@ -78,16 +77,3 @@ func count(n int, thing string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
-
-// isTerminal says whether w is one on which a line can be rewritten.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
-// inColour says whether colours are welcome on w (https://no-color.org).
-func inColour(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // steps plays a run of two blocks of two trials, each 5 s long after 20 s of setting up.
@@ -52,40 +50,4 @@ func TestProgressOnATerminal(t *testing.T) {
 			"",
 		}, strings.Split(out.String(), clear))
 	})
-}
-
-// terminal opens a pseudo-terminal: what is written to tty can be read from master.
-func terminal(t *testing.T) (master, tty *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { master.Close() })
-	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, master.Fd(), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
-	require.Zero(t, errno)
-	tty = os.NewFile(fd, "tty")
-	t.Cleanup(func() { tty.Close() })
-	return master, tty
-}
-
-func TestTerminal(t *testing.T) {
-	_, tty := terminal(t)
-	for _, c := range []struct {
-		term, noColor string
-		live, colour  bool
-	}{
-		{"xterm", "", true, true},
-		{"xterm", "1", true, false}, // https://no-color.org is about colours alone
-		{"dumb", "", false, false},
-	} {
-		t.Setenv("TERM", c.term)
-		t.Setenv("NO_COLOR", c.noColor)
-		require.Equal(t, c.live, isTerminal(tty), "%+v", c)
-		require.Equal(t, c.colour, inColour(tty), "%+v", c)
-		require.False(t, isTerminal(new(bytes.Buffer)))
-		null, err := os.Open(os.DevNull)
-		require.NoError(t, err)
-		require.False(t, isTerminal(null), "a device, but no terminal")
-		require.NoError(t, null.Close())
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"supernode/bench/report"
+	"supernode/internal/terminal"
 )
 
 func reportCommand() *cobra.Command {
@@ -42,7 +43,7 @@ func writeReport(dir string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("make report of %s: %w", dir, err)
 	}
-	if err := summary.Table(out, inColour(out)); err != nil {
+	if err := summary.Table(out, terminal.Colour(out)); err != nil {
 		return err
 	}
 	path, err := filepath.Abs(filepath.Join(dir, report.ReportFile))

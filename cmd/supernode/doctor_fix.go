@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"supernode/internal/conntrack"
+	"supernode/internal/terminal"
 )
 
 // cureOptions are the flags of "doctor" that change or list something, for one port.
@@ -232,7 +232,7 @@ func (o *cureOptions) flushPort(ctx context.Context, port uint16, stdin io.Reade
 // consent asks on the terminal. That there is nobody to ask is an error.
 func consent(stdin io.Reader, out *errWriter) (yes bool, err error) {
 	nobody := usageError{errors.New("--flush: nothing was deleted, since there is no terminal to ask on: add --yes")}
-	if !hasTerminal(stdin) {
+	if !terminal.Is(stdin) {
 		return false, nobody
 	}
 	out.printf("Delete them? [y/N] ")
@@ -246,16 +246,6 @@ func consent(stdin io.Reader, out *errWriter) (yes bool, err error) {
 		out.printf("Nothing was deleted.\n")
 	}
 	return yes, nil
-}
-
-// hasTerminal says whether there is somebody to ask. /dev/null looks the same, but answers nothing.
-func hasTerminal(r io.Reader) bool {
-	f, ok := r.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // errWriter remembers the first error, so that a text of many lines needs one look.

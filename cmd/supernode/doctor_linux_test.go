@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"supernode/internal/apart"
 	"supernode/internal/conntrack"
@@ -75,17 +73,7 @@ func TestDoctorWatchesInJSON(t *testing.T) {
 
 // TestDoctorWatchesLive gives the command a terminal: the kernel's other end of a pseudo-terminal.
 func TestDoctorWatchesLive(t *testing.T) {
-	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	require.NoError(t, err)
-	defer ptmx.Close()
-	fd := int(ptmx.Fd())
-	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	require.NoError(t, err)
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	require.NoError(t, err)
-	defer terminal.Close()
-
+	ptmx, terminal := apart.Terminal(t)
 	var screen string
 	watchDoctor(t, terminal, func() {
 		screen = strings.Join(lines(t, ptmx, 12), "\n")

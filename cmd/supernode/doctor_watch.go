@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"supernode/internal/conntrack"
+	"supernode/internal/terminal"
 )
 
 // barWidth is how many columns the bar of the table has.
@@ -26,7 +26,7 @@ func (o *doctorOptions) keepWatching(ctx context.Context, stdout io.Writer) (las
 		return last, fmt.Errorf("look at connection tracking: %w", err)
 	}
 	defer observer.Close()
-	live := isTerminal(stdout) && !o.json
+	live := terminal.Live(stdout) && !o.json
 	for last = conntrack.Unknown; ; {
 		observation, err := observer.Observe(ctx, o.interval)
 		if errors.Is(err, context.Canceled) {
@@ -49,15 +49,6 @@ func (o *doctorOptions) keepWatching(ctx context.Context, stdout io.Writer) (las
 			return last, err
 		}
 	}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // watchLine is one look as a line, for pipes and logs.
