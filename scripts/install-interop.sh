@@ -13,16 +13,8 @@ has transmission-cli || packages="$packages transmission-cli"
 has node || packages="$packages nodejs"
 has npm || packages="$packages npm"
 
-if [ -n "$packages" ]; then
-	if ! has apt-get; then
-		echo "$0: no apt-get here: install what these packages of Debian hold yourself:$packages" >&2
-		exit 1
-	fi
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq
-	# shellcheck disable=SC2086 # a list of words
-	apt-get install -y -qq --no-install-recommends $packages >/dev/null
-fi
+# shellcheck disable=SC2086 # a list of words
+scripts/debian.sh $packages
 
 # npm leaves a copy of the lock file where it has installed what that says.
 cd interop/npm

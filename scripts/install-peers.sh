@@ -15,16 +15,8 @@ has npm || packages="$packages npm"
 has dnsmasq || packages="$packages dnsmasq-base"
 has opentracker || [ -x "$tracker/usr/bin/opentracker" ] || packages="$packages libowfat0"
 
-if [ -n "$packages" ]; then
-	if ! has apt-get; then
-		echo "$0: no apt-get here: install what these packages of Debian hold yourself, and opentracker:$packages" >&2
-		exit 1
-	fi
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq
-	# shellcheck disable=SC2086 # a list of words
-	apt-get install -y -qq --no-install-recommends $packages >/dev/null
-fi
+# shellcheck disable=SC2086 # a list of words
+scripts/debian.sh $packages
 
 # Not installed but unpacked: Debian's package would start a tracker on this machine, now and at each boot.
 if ! has opentracker && [ ! -x "$tracker/usr/bin/opentracker" ]; then
