@@ -59,7 +59,11 @@ func report(err error, stderr io.Writer) int {
 	if errors.As(err, &own) && own.error == nil {
 		return own.status
 	}
-	fmt.Fprintln(stderr, "supernode:", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors have a line each
+	message := strings.ReplaceAll(err.Error(), "\n", "; ") // joined errors have a line each
+	if errors.Is(err, context.Canceled) {
+		message = "interrupted"
+	}
+	fmt.Fprintln(stderr, "supernode:", message)
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}

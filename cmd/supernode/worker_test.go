@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -65,4 +68,7 @@ func TestExitStatus(t *testing.T) {
 	require.Equal(t, exitFailed, report(addressError(syscall.EMFILE), io.Discard))
 	require.Equal(t, exitUsage, report(errors.Join(addressError(syscall.EACCES), io.EOF), io.Discard))
 	require.Equal(t, exitFailed, report(guarded(func() error { panic("a bug") }, quiet), io.Discard))
+	var said strings.Builder
+	require.Equal(t, exitFailed, report(fmt.Errorf("look: %w", context.Canceled), &said))
+	require.Equal(t, "supernode: interrupted\n", said.String())
 }
