@@ -69,13 +69,19 @@ func Namespaces(root string) (list []Namespace, hidden int, err error) {
 	return list, hidden, nil
 }
 
-// ForEach runs f in each of the namespaces, all at once, and returns what it returned, in their order. A namespace that
+// atOnce is how many namespaces are entered at a time: each takes a thread, and a host may have thousands.
+const atOnce = 64
+
+// ForEach runs f in each of the namespaces, many at once, and returns what it returned, in their order. A namespace that
 // cannot be entered (it needs CAP_SYS_ADMIN) has the error in its place.
 func ForEach[T any](list []Namespace, f func(Namespace) (T, error)) ([]T, []error) {
 	results, errs := make([]T, len(list)), make([]error, len(list))
 	var running sync.WaitGroup
+	free := make(chan struct{}, atOnce)
 	for i, n := range list {
+		free <- struct{}{}
 		running.Go(func() {
+			defer func() { <-free }()
 			// Never unlocked: the thread stays in the namespace, and ends with the goroutine.
 			runtime.LockOSThread()
 			if errs[i] = n.enter(); errs[i] == nil {
