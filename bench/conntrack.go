@@ -135,7 +135,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err := checkOut(o.out, record.FileName); err != nil {
 		return err
 	}
-	if o.remote.agent == "" {
+	if !o.remote.asked() {
 		if err := needRoot(); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
 	}
 	needed := []string{r.loadgen}
-	if r.serverCmd == "" && o.remote.agent == "" {
+	if r.serverCmd == "" && !o.remote.asked() {
 		r.supernode = filepath.Join(dir, "supernode")
 		r.serverCmd = r.supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn"
 		needed = append(needed, r.supernode)
@@ -157,7 +157,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err := havePrograms("make", needed...); err != nil {
 		return err
 	}
-	if o.remote.agent != "" {
+	if o.remote.asked() {
 		err = r.conductRemote(cmd.Context(), o.remote)
 	} else {
 		err = r.conduct(cmd.Context())

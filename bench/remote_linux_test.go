@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,7 +35,10 @@ type lines struct {
 	in chan string
 }
 
-const agentPort = "10.18.0.1:7070"
+const (
+	agentPort = "10.18.0.1:7070"
+	node      = "--listen 0.0.0.0:6881 --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level error"
+)
 
 func newTwoHosts(t *testing.T) *twoHosts {
 	t.Helper()
@@ -52,7 +56,7 @@ func newTwoHosts(t *testing.T) *twoHosts {
 func (h *twoHosts) start(t *testing.T, more ...string) {
 	t.Helper()
 	h.agent = exec.Command(filepath.Join(h.home, "bench"), append([]string{"agent", "--listen", agentPort, "--port", "6881",
-		"--server-cmd", filepath.Join(h.home, "supernode") + " --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level error",
+		"--server-cmd", filepath.Join(h.home, "supernode") + " " + strings.Replace(node, "0.0.0.0:6881", "{addr}", 1),
 		"--secret-file", h.secret, "--i-consent-to-rules"}, more...)...)
 	stderr, err := h.agent.StderrPipe()
 	require.NoError(t, err)
@@ -89,6 +93,15 @@ func (h *twoHosts) await(t *testing.T, text string) {
 	require.Fail(t, "the agent has ended", "before %q: %q", text, heard)
 }
 
+// node starts a node without an agent and returns its process id.
+func (h *twoHosts) node(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(h.home, "supernode"), strings.Fields(node)...)
+	require.NoError(t, h.lab.Start(lab.Server, -1, cmd))
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd.Process.Pid
+}
+
 func (h *twoHosts) ruleset(t *testing.T) string {
 	t.Helper()
 	var out string
@@ -109,6 +122,7 @@ func (h *twoHosts) bench(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, s
 
 // TestRemote is a run over two hosts, on one that has no rules, and leaves none.
 func TestRemote(t *testing.T) {
+	t.Parallel()
 	h := newTwoHosts(t)
 	before := h.ruleset(t)
 	h.start(t)
@@ -142,6 +156,26 @@ func TestRemote(t *testing.T) {
 	require.NoError(t, h.agent.Wait(), "an agent ends when it is asked to")
 }
 
+// TestRemoteOverPipes is a run whose agent some other program has started, here on the server's host.
+func TestRemoteOverPipes(t *testing.T) {
+	t.Parallel()
+	h := newTwoHosts(t)
+	before := h.ruleset(t)
+	out := filepath.Join(t.TempDir(), "out")
+	agent := strings.Join(append([]string{"ip", "netns", "exec", h.lab.Namespace(lab.Server), filepath.Join(h.home, "bench"), "agent", "--stdio"},
+		"--port", "6881", "--pid", strconv.Itoa(h.node(t)), "--secret-file", h.secret, "--i-consent-to-rules"), " ")
+	cmd := exec.Command(filepath.Join(h.home, "bench"), "conntrack", "--remote-cmd", agent, "--target", "10.18.0.1:6881", "--secret-file", h.secret,
+		"--quick", "--blocks", "1", "--flows", "few", "--arms", "on", "--rate", "2000", "--sources", "198.18.0.0/15", "--out", out)
+	stderr := new(bytes.Buffer)
+	cmd.Stderr = stderr
+	require.NoError(t, h.lab.Start(lab.Client, -1, cmd))
+	require.NoError(t, cmd.Wait(), stderr.String())
+	require.Equal(t, before, h.ruleset(t))
+	run, err := record.ReadDir(out)
+	require.NoError(t, err)
+	require.Len(t, run.Trials, 3)
+}
+
 // TestRemoteEnds: however a run over two hosts is broken off, the rules are gone.
 func TestRemoteEnds(t *testing.T) {
 	for name, end := range map[string]func(h *twoHosts, bench *exec.Cmd) error{
@@ -151,6 +185,7 @@ func TestRemoteEnds(t *testing.T) {
 		"agent killed":        func(h *twoHosts, _ *exec.Cmd) error { return h.agent.Process.Kill() },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := newTwoHosts(t)
 			before := h.ruleset(t)
 			h.start(t)
@@ -195,6 +230,8 @@ func TestRemoteUsage(t *testing.T) {
 		"conntrack --remote host:1 --secret-file x --sources y":    "--sources",
 		"conntrack --remote host:1 --secret-file x --target y":     "--target",
 		"conntrack --remote host:1 --secret-file " + secret:        "chmod 600",
+		"conntrack --remote host:1 --remote-cmd y":                 "leave one of them out",
+		"conntrack --remote-cmd y --secret-file x":                 "--target: is missing",
 		"agent":                             "give --listen",
 		"agent --stdio":                     "--port",
 		"agent --stdio --port 6881":         "give --pid",

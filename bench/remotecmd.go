@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -21,6 +24,7 @@ import (
 // remoteOptions are the flags of "bench conntrack" for a server on another host.
 type remoteOptions struct {
 	agent   string
+	command string
 	target  string
 	secret  string
 	sources string
@@ -29,15 +33,19 @@ type remoteOptions struct {
 
 func (o *remoteOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.agent, "remote", "", "`HOST:PORT` of a bench agent beside a server on another host, which is measured there")
-	f.StringVar(&o.secret, "secret-file", "", "with --remote: `FILE` with the secret that the agent has")
+	f.StringVar(&o.command, "remote-cmd", "", "`COMMAND` that connects to an agent instead, as in 'ssh host sudo bench agent --stdio …'; no shell reads it")
+	f.StringVar(&o.secret, "secret-file", "", "with --remote or --remote-cmd: `FILE` with the secret that the agent has")
 	f.StringVar(&o.target, "target", "", "with --remote: `ADDR:PORT` of the server (default: the agent's address and the port it names)")
 	f.StringVar(&o.sources, "sources", "", "with --remote: `CIDR` of addresses to send from, all of them this host's")
 	f.BoolVar(&o.floodOK, "i-may-flood-this", false, "with --remote: allow a public target: you have its owner's consent")
 }
 
+// asked says whether the server is on another host.
+func (o *remoteOptions) asked() bool { return o.agent != "" || o.command != "" }
+
 // check finds what does not go with the flags for a server on another host, or with their absence.
 func (o *remoteOptions) check(given func(flag string) bool, spec *plan.Spec) error {
-	if o.agent == "" {
+	if !o.asked() {
 		for _, flag := range []string{"secret-file", "target", "sources", "i-may-flood-this"} {
 			if given(flag) {
 				return usagef("--%s: only means something with --remote, leave it out", flag)
@@ -46,12 +54,16 @@ func (o *remoteOptions) check(given func(flag string) bool, spec *plan.Spec) err
 		return nil
 	}
 	switch {
+	case o.agent != "" && o.command != "":
+		return usagef("--remote-cmd: means an agent, as --remote does, leave one of them out")
+	case o.command != "" && o.target == "":
+		return usagef("--target: is missing: with --remote-cmd nothing else tells where the server is")
 	case o.secret == "":
 		return usagef("--secret-file: is missing: the file with the secret that the agent was started with")
 	case given("server-cmd"):
 		return usagef("--server-cmd: with --remote the server is the agent's, leave one of them out")
 	}
-	if _, _, err := net.SplitHostPort(o.agent); err != nil {
+	if _, _, err := net.SplitHostPort(o.agent); err != nil && o.agent != "" {
 		return usagef("--remote %q: must be HOST:PORT", o.agent)
 	}
 	if given("target") {
@@ -82,11 +94,10 @@ func (r *experiment) conductRemote(ctx context.Context, o remoteOptions) (err er
 	if err != nil {
 		return usageError{err}
 	}
-	r.progress.say("calling the agent at %s", o.agent)
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", o.agent)
+	r.progress.say("calling the agent")
+	conn, err := o.call(ctx)
 	if err != nil {
-		return fmt.Errorf("call the agent (does it run, and is its port open?): %w", err)
+		return err
 	}
 	defer conn.Close()
 	agent, err := remote.Open(conn, secret)
@@ -127,9 +138,23 @@ func (r *experiment) conductRemote(ctx context.Context, o remoteOptions) (err er
 	return errors.Join(err, w.Close(), r.keep(recorded))
 }
 
+// call connects to the agent.
+func (o *remoteOptions) call(ctx context.Context) (remote.Stream, error) {
+	if o.command != "" {
+		return runAgent(strings.Fields(o.command))
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", o.agent)
+	if err != nil {
+		return nil, fmt.Errorf("call the agent (does it run, and is its port open?): %w", err)
+	}
+	return conn, nil
+}
+
 // targetAddr is where the server answers.
-func (o *remoteOptions) targetAddr(conn net.Conn, facts remote.Facts) (netip.AddrPort, error) {
-	if o.target != "" {
+func (o *remoteOptions) targetAddr(stream remote.Stream, facts remote.Facts) (netip.AddrPort, error) {
+	conn, dialled := stream.(net.Conn)
+	if o.target != "" || !dialled {
 		return netip.ParseAddrPort(o.target)
 	}
 	peer, err := netip.ParseAddrPort(conn.RemoteAddr().String())
@@ -138,6 +163,34 @@ func (o *remoteOptions) targetAddr(conn net.Conn, facts remote.Facts) (netip.Add
 	}
 	return netip.AddrPortFrom(peer.Addr().Unmap(), facts.Port), nil
 }
+
+// child is a stream to a program's standard input and from its output.
+type child struct {
+	pipes
+	cmd *exec.Cmd
+}
+
+func runAgent(words []string) (*child, error) {
+	theirIn, ourOut, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	ourIn, theirOut, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, theirIn.Close(), ourOut.Close())
+	}
+	c := &child{pipes{ourIn, ourOut}, exec.Command(words[0], words[1:]...)}
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirIn, theirOut, os.Stderr
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is for the harness, which then ends the session
+	err = errors.Join(c.cmd.Start(), theirIn.Close(), theirOut.Close())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--remote-cmd: %w", err), c.pipes.Close())
+	}
+	return c, nil
+}
+
+// Close ends the program by the end of its input.
+func (c *child) Close() error { return errors.Join(c.pipes.Close(), c.cmd.Wait()) }
 
 // remoteHeader describes a run over two hosts before its first trial.
 func (r *experiment) remoteHeader(ctx context.Context, facts remote.Facts, target netip.AddrPort) record.Header {
