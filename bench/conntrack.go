@@ -24,6 +24,7 @@ type conntrackOptions struct {
 	serverCmd string
 	ready     time.Duration
 	seed      uint64
+	remote    remoteOptions
 }
 
 // maxBlocks is half a day of the longest run there is.
@@ -64,6 +65,7 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.serverCmd, "server-cmd", "", "`COMMAND` of another DHT server to measure; {addr} in it stands for ADDR:PORT, and no shell reads it")
 	f.DurationVar(&o.ready, "ready-timeout", readyTimeout, "how long the server may take to its first answer")
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the trials' order and the queries (default from the clock)")
+	o.remote.register(f)
 }
 
 func join[T ~string](list []T) string {
@@ -106,6 +108,9 @@ func (o *conntrackOptions) spec(given func(flag string) bool) (spec plan.Spec, e
 	case o.ready <= 0:
 		return spec, usagef("--ready-timeout %v: must be more than 0", o.ready)
 	}
+	if err := o.remote.check(given, &spec); err != nil {
+		return spec, err
+	}
 	spec.Seed = o.seed
 	if !given("seed") {
 		spec.Seed = fromClock()
@@ -130,8 +135,10 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err := checkOut(o.out, record.FileName); err != nil {
 		return err
 	}
-	if err := needRoot(); err != nil {
-		return err
+	if !o.remote.asked() {
+		if err := needRoot(); err != nil {
+			return err
+		}
 	}
 	dir, err := programDir()
 	if err != nil {
@@ -142,7 +149,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
 	}
 	needed := []string{r.loadgen}
-	if r.serverCmd == "" {
+	if r.serverCmd == "" && !o.remote.asked() {
 		r.supernode = filepath.Join(dir, "supernode")
 		r.serverCmd = r.supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn"
 		needed = append(needed, r.supernode)
@@ -150,7 +157,12 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err := havePrograms("make", needed...); err != nil {
 		return err
 	}
-	if err := r.conduct(cmd.Context()); err != nil {
+	if o.remote.asked() {
+		err = r.conductRemote(cmd.Context(), o.remote)
+	} else {
+		err = r.conduct(cmd.Context())
+	}
+	if err != nil {
 		return err
 	}
 	if err := writeReport(o.out, cmd.OutOrStdout()); err != nil {

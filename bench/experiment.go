@@ -28,6 +28,13 @@ type experiment struct {
 	progress  *progress
 }
 
+// rig is a server and the generator aimed at it: trial.Rig, or trial.Remote over two hosts.
+type rig interface {
+	Fill(ctx context.Context, load trial.Load) error
+	Measure(ctx context.Context, t *record.Trial, load trial.Load) error
+	Run(ctx context.Context, slot plan.Slot, load trial.Load) (record.Trial, error)
+}
+
 // conduct builds the lab, makes the trials and leaves their records in the run's directory. However it ends, the lab is
 // taken down.
 func (r *experiment) conduct(ctx context.Context) (err error) {
@@ -50,7 +57,8 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, rig.Close()) }()
 
-	if err := r.prepare(ctx, l, rig); err != nil {
+	baseline := func() error { return l.SetRules(lab.RulesPlain, l.ServerEndpoint().Port()) }
+	if err := r.fillAndPilot(ctx, rig, baseline); err != nil {
 		return err
 	}
 	w, err := record.Create(r.dir, r.header(ctx, l))
@@ -61,9 +69,9 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	return errors.Join(err, w.Close(), r.keep(recorded))
 }
 
-// prepare fills the server's tables, and chooses the rate of the fixed measure if the user did not: a part of what this
+// fillAndPilot fills the server's tables, and chooses the rate of the fixed measure if the user did not: a part of what this
 // server answers on this machine with the baseline's rules.
-func (r *experiment) prepare(ctx context.Context, l *lab.Lab, rig *trial.Rig) error {
+func (r *experiment) fillAndPilot(ctx context.Context, rig rig, baseline func() error) error {
 	r.progress.say("filling the server's tables")
 	if err := fill(ctx, rig, r.plan.Spec); err != nil {
 		return fmt.Errorf("fill the server's tables: %w", err)
@@ -71,7 +79,7 @@ func (r *experiment) prepare(ctx context.Context, l *lab.Lab, rig *trial.Rig) er
 	if r.rateGiven {
 		return nil
 	}
-	if err := l.SetRules(lab.RulesPlain, l.ServerEndpoint().Port()); err != nil {
+	if err := baseline(); err != nil {
 		return err
 	}
 	var pilot record.Trial
@@ -88,7 +96,7 @@ func (r *experiment) prepare(ctx context.Context, l *lab.Lab, rig *trial.Rig) er
 
 // trials makes the trials. One that cannot count by the report's rules, which know nothing of its figures, is made again
 // at once, as long as the run's time allows; the records keep both.
-func (r *experiment) trials(ctx context.Context, rig *trial.Rig, w *record.Writer) (recorded int, err error) {
+func (r *experiment) trials(ctx context.Context, rig rig, w *record.Writer) (recorded int, err error) {
 	repeats := r.plan.Repeats()
 	for _, slot := range r.plan.Slots {
 		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
@@ -141,7 +149,7 @@ func buildLab(ctx context.Context, spec lab.Spec) (*lab.Lab, error) {
 // empty: the generator answers its pings.
 const fillTime = 10 * time.Second
 
-func fill(ctx context.Context, rig *trial.Rig, spec plan.Spec) error {
+func fill(ctx context.Context, rig rig, spec plan.Spec) error {
 	seconds := fillTime.Seconds()
 	if spec.Max == (plan.Timing{}) {
 		seconds /= 4 // a quick run

@@ -16,6 +16,7 @@ import (
 	"supernode/bench/measure"
 	"supernode/bench/peers"
 	"supernode/bench/record"
+	"supernode/internal/conntrack"
 )
 
 // header describes a run before its first trial.
@@ -66,13 +67,22 @@ func versionOf(ctx context.Context, program string) string {
 }
 
 func machine(l *lab.Lab) record.Machine {
-	facts, spec := measure.Machine(), l.Spec()
+	m, spec := thisMachine(), l.Spec()
+	m.ServerCPU, m.ClientCPU, m.NAPIPinned = spec.ServerCPU, spec.ClientCPU, spec.PinNAPI
+	if tracked, err := l.Conntrack(); err == nil {
+		m.ConntrackLimit, m.ConntrackBuckets = tracked.Limit, tracked.Buckets
+	}
+	return m
+}
+
+// thisMachine is what is known of this machine without a lab.
+func thisMachine() record.Machine {
+	facts := measure.Machine()
 	m := record.Machine{
 		OS: osName(), Kernel: release(), Arch: runtime.GOARCH, CPU: facts.CPUModel, CPUs: facts.CPUs,
 		Hypervisor: facts.Virtualised, Memory: facts.MemoryBytes, ConntrackEntry: entryBytes(),
-		ServerCPU: spec.ServerCPU, ClientCPU: spec.ClientCPU, NAPIPinned: spec.PinNAPI,
 	}
-	if tracked, err := l.Conntrack(); err == nil {
+	if tracked, err := conntrack.Read(); err == nil {
 		m.ConntrackLimit, m.ConntrackBuckets = tracked.Limit, tracked.Buckets
 	}
 	return m

@@ -35,7 +35,10 @@ func (c CPUTime) Total() time.Duration {
 // Busy is Total without idling, waiting and what was stolen.
 func (c CPUTime) Busy() time.Duration { return c.Total() - c.Idle - c.IOWait - c.Steal }
 
-// CPU reads one processor's line of /proc/stat.
+// AllCPUs stands for the sum over all processors.
+const AllCPUs = -1
+
+// CPU reads one processor's line of /proc/stat, or that of AllCPUs.
 func CPU(cpu int) (CPUTime, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -46,11 +49,15 @@ func CPU(cpu int) (CPUTime, error) {
 
 var newline = []byte{'\n'}
 
-// parseCPU finds the line of one processor in /proc/stat. Columns that an old kernel lacks stay 0; guest time is
+// parseCPU finds the line of one processor, or of all, in /proc/stat. Columns that an old kernel lacks stay 0; guest time is
 // already part of user time.
 func parseCPU(b []byte, cpu int) (CPUTime, error) {
 	var room [32]byte
-	key := append(strconv.AppendInt(append(room[:0], "cpu"...), int64(cpu), 10), ' ')
+	key := append(room[:0], "cpu"...)
+	if cpu != AllCPUs {
+		key = strconv.AppendInt(key, int64(cpu), 10)
+	}
+	key = append(key, ' ')
 	for line, more := []byte(nil), b; len(more) > 0; {
 		line, more, _ = bytes.Cut(more, newline)
 		rest, ok := bytes.CutPrefix(line, key)

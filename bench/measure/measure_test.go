@@ -60,6 +60,7 @@ func TestParseCPU(t *testing.T) {
 		{0, CPUTime{tick, 2 * tick, 3 * tick, 4 * tick, 5 * tick, 6 * tick, 7 * tick, 8 * tick}, ""},
 		{1, CPUTime{User: 9 * tick, Nice: 8 * tick, System: 7 * tick, Idle: 6 * tick}, ""}, // as before Linux 2.6
 		{10, CPUTime{User: time.Second, Idle: 4 * time.Second, Steal: tick}, ""},
+		{AllCPUs, CPUTime{10 * tick, 20 * tick, 30 * tick, 40 * tick, 50 * tick, 60 * tick, 70 * tick, 80 * tick}, ""},
 		{2, CPUTime{}, "3 columns"},
 		{3, CPUTime{}, `"x" is not a number`},
 		{4, CPUTime{User: tick, Nice: 2 * tick, System: 3 * tick, Idle: 4 * tick}, ""},

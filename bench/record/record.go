@@ -30,8 +30,9 @@ type Header struct {
 	Command  []string          `json:"command"`  // the harness as it was called, for repeating the run
 	Versions map[string]string `json:"versions"` // what each program says of itself: bench, supernode, loadgen
 	Plan     plan.Spec         `json:"plan"`
-	Machine  Machine           `json:"machine"`
-	Notes    []string          `json:"notes,omitempty"` // what the set-up could not do, in words
+	Machine  Machine           `json:"machine"`          // the server's
+	Client   *Machine          `json:"client,omitempty"` // the generator's, where that is another one
+	Notes    []string          `json:"notes,omitempty"`  // what the set-up could not do, in words
 }
 
 // Machine holds the facts that decide how far the figures carry. Strings are empty and numbers 0 where

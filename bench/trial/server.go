@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"supernode/bench/lab"
@@ -20,13 +21,30 @@ type server struct {
 
 // startServer starts command on the server's core.
 func startServer(l *lab.Lab, command string, addr netip.AddrPort) (*server, error) {
+	return newServer(command, addr, func(cmd *exec.Cmd) error { return l.Start(lab.Server, l.Spec().ServerCPU, cmd) })
+}
+
+// newServer starts command through start.
+func newServer(command string, addr netip.AddrPort, start func(*exec.Cmd) error) (*server, error) {
 	words := strings.Fields(strings.ReplaceAll(command, "{addr}", addr.String()))
 	if len(words) == 0 {
 		return nil, errors.New("start server: its command is empty")
 	}
 	s := &server{addr: addr}
 	cmd := exec.Command(words[0], words[1:]...)
-	return s, s.start("server", cmd, func(cmd *exec.Cmd) error { return l.Start(lab.Server, l.Spec().ServerCPU, cmd) })
+	return s, s.start("server", cmd, start)
+}
+
+// startPinned starts cmd from a thread that lives as long as this process: the death of the thread that started a process
+// is what PR_SET_PDEATHSIG looks at.
+func startPinned(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		started <- cmd.Start()
+		select {}
+	}()
+	return <-started
 }
 
 // checkAlone refuses a server that has started other processes: the clock that is read is that of one process, and

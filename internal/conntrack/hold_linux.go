@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Hold is an exemption that lives as long as the process that made it: the kernel itself removes the table when the
+// A Hold is a table of ours that lives as long as the process that made it: the kernel itself removes the table when the
 // process ends, by kill -9 too, since the table is bound to a netlink socket (NFT_TABLE_F_OWNER, Linux 5.12). Nobody
 // else can change it meanwhile, and `nft flush ruleset`, as a reload of a firewall does, passes it over.
 //
-// On an older kernel the table is an ordinary one: it stays behind after a kill -9, and the next HoldExempt for the port
-// replaces it.
+// On an older kernel an exemption's table is an ordinary one: it stays behind after a kill -9, and the next HoldExempt for
+// the port replaces it.
 type Hold struct {
 	conn  *nftables.Conn
 	port  uint16
@@ -45,7 +45,7 @@ func HoldExempt(port uint16) (*Hold, error) {
 	if _, err := UnexemptPort(port); err != nil {
 		return nil, err
 	}
-	h, err := hold(port)
+	h, err := hold(exemptTable(port), exemptChains(port))
 	if err == nil || !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
 		return h, err
 	}
@@ -55,21 +55,19 @@ func HoldExempt(port uint16) (*Hold, error) {
 	return &Hold{port: port}, nil
 }
 
-// hold makes the table on a socket that stays open.
-func hold(port uint16) (*Hold, error) {
-	h := &Hold{port: port, Owned: true}
+// hold makes a table on a socket that stays open.
+func hold(table *nftables.Table, chains []chainRules) (*Hold, error) {
 	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
-		return createOwned(c, ExemptTable(port))
+		return createOwned(c, table.Name)
 	}))
 	if err != nil {
-		return nil, fmt.Errorf("create nftables table inet %s: %w", ExemptTable(port), explain(err))
+		return nil, fmt.Errorf("create nftables table inet %s: %w", table.Name, explain(err))
 	}
-	h.conn = conn
-	addChains(conn, exemptTable(port), exemptChains(port))
+	addChains(conn, table, chains)
 	if err := conn.Flush(); err != nil {
-		return nil, errors.Join(fmt.Errorf("fill nftables table inet %s: %w", ExemptTable(port), explain(err)), conn.CloseLasting())
+		return nil, errors.Join(fmt.Errorf("fill nftables table inet %s: %w", table.Name, explain(err)), conn.CloseLasting())
 	}
-	return h, nil
+	return &Hold{conn: conn, Owned: true}, nil
 }
 
 // createOwned creates an empty table that belongs to the socket. The library has no flags for tables, so the message is
@@ -104,14 +102,18 @@ func createOwned(c *netlink.Conn, name string) error {
 
 // Close takes the table away. It is safe to call again, and on a nil Hold.
 func (h *Hold) Close() error {
-	if h == nil || h.port == 0 {
+	if h == nil {
+		return nil
+	}
+	if conn := h.conn; conn != nil {
+		h.conn = nil
+		return conn.CloseLasting() // with the socket goes the table
+	}
+	if h.port == 0 {
 		return nil
 	}
 	port := h.port
 	h.port = 0
-	if h.conn != nil {
-		return h.conn.CloseLasting() // with the socket goes the table
-	}
 	_, err := UnexemptPort(port)
 	return err
 }
