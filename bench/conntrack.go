@@ -25,10 +25,15 @@ type conntrackOptions struct {
 	ready     time.Duration
 	seed      uint64
 	remote    remoteOptions
+	curves    int
+	fullLimit uint64
 }
 
 // maxBlocks is half a day of the longest run there is.
 const maxBlocks = 1000
+
+// maxCurves is an hour of them.
+const maxCurves = 60
 
 // readyTimeout is how long a server may take from its start to its first answer.
 const readyTimeout = 20 * time.Second
@@ -37,13 +42,14 @@ func conntrackCommand() *cobra.Command {
 	var o conntrackOptions
 	cmd := &cobra.Command{
 		Use:   "conntrack",
-		Short: "Measure a server with connection tracking off, on, and exempted for its port",
+		Short: "Measure a server with connection tracking off, on, exempted for its port, and with its table full",
 		Long: `conntrack measures what connection tracking costs a UDP server: CPU time per answered query, latency and throughput,
-with the same server and generator under different firewall rulesets, in blocks of random order. Nothing outside its own
-two network namespaces is changed. Needs root. Eight or nine minutes; --quick is a first answer in less than one.
+with the same server and generator under different firewall rulesets, in blocks of random order; then what happens while
+the table of connections fills and empties. Nothing outside its own two network namespaces is changed. Needs root. Some
+twelve minutes; --quick is a first answer in less than one.
 
-Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl (raw), summary.json,
-report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
+Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl and curve.jsonl (raw),
+summary.json, report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
 		Example: `  bench conntrack --quick
   bench conntrack --arms on --flows many --out results
   bench conntrack --server-cmd '/usr/local/bin/mydht --bind {addr}'`,
@@ -58,9 +64,11 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.BoolVar(&o.quick, "quick", false, "under a minute: fewer blocks, CPU time and latency only")
 	f.StringVar(&o.out, "out", "", "`DIR` for records and report, which must not hold records yet (default out/conntrack-DATE-TIME)")
-	f.StringVar(&o.arms, "arms", "", "`LIST` of what to compare, of "+join(plan.Arms())+" (default all)")
-	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all)")
-	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once (default 36, with --quick 7)")
+	f.StringVar(&o.arms, "arms", "", "`LIST` of what to compare, of "+join(plan.Arms())+" (default all, with --quick all but raised)")
+	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all, with --quick few,many)")
+	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once, or in a third of them: raised, full, new (default 36, with --quick 7)")
+	f.IntVar(&o.curves, "curves", 1, "`N` times the table is filled and emptied after the blocks, up to a minute each (with --quick 0)")
+	f.Uint64Var(&o.fullLimit, "full-limit", fullLimit, "largest table that may be filled, `N` entries of about 256 bytes of the kernel's memory")
 	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")
 	f.StringVar(&o.serverCmd, "server-cmd", "", "`COMMAND` of another DHT server to measure; {addr} in it stands for ADDR:PORT, and no shell reads it")
 	f.DurationVar(&o.ready, "ready-timeout", readyTimeout, "how long the server may take to its first answer")
@@ -103,6 +111,8 @@ func (o *conntrackOptions) spec(given func(flag string) bool) (spec plan.Spec, e
 		return spec, usagef("--blocks %d: must be 1 to %d", spec.Blocks, maxBlocks)
 	case spec.Rate < 1:
 		return spec, usagef("--rate %d: must be at least 1", spec.Rate)
+	case o.curves < 0 || o.curves > maxCurves:
+		return spec, usagef("--curves %d: must be 0 to %d", o.curves, maxCurves)
 	case given("server-cmd") && strings.TrimSpace(o.serverCmd) == "":
 		return spec, usagef("--server-cmd: must not be empty")
 	case o.ready <= 0:
@@ -144,9 +154,16 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if o.remote.asked() || o.quick && !cmd.Flags().Changed("curves") {
+		o.curves = 0
+	}
 	r := experiment{
+		curves: o.curves, fullLimit: o.fullLimit,
 		plan: p, dir: o.out, serverCmd: o.serverCmd, loadgen: filepath.Join(dir, "loadgen"), ready: o.ready,
 		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
+	}
+	if err := r.consentEarly(); err != nil {
+		return err
 	}
 	needed := []string{r.loadgen}
 	if r.serverCmd == "" && !o.remote.asked() {

@@ -25,6 +25,9 @@ type experiment struct {
 	loadgen   string // path of the program
 	ready     time.Duration
 	rateGiven bool // by the user: no pilot chooses it
+	curves    int
+	fullLimit uint64   // the largest table that may be filled, in entries
+	notes     []string // for the header
 	progress  *progress
 }
 
@@ -50,7 +53,7 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 
 	r.progress.say("starting the server")
 	rig, err := trial.Assemble(ctx, l, trial.Setup{
-		Server: r.serverCmd, Addr: l.ServerEndpoint(), Generator: r.loadgen, Flows: plan.Many.Flows(), Ready: r.ready,
+		Server: r.serverCmd, Addr: l.ServerEndpoint(), Generator: r.loadgen, Flows: openedFlows(r.plan.Spec), Ready: r.ready,
 	})
 	if err != nil {
 		return err
@@ -61,11 +64,17 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	if err := r.fillAndPilot(ctx, rig, baseline); err != nil {
 		return err
 	}
+	if err := r.fitTable(l); err != nil {
+		return err
+	}
 	w, err := record.Create(r.dir, r.header(ctx, l))
 	if err != nil {
 		return err
 	}
 	recorded, err := r.trials(ctx, rig, w)
+	if err == nil {
+		err = r.fillCurves(ctx, rig)
+	}
 	return errors.Join(err, w.Close(), r.keep(recorded))
 }
 
@@ -163,12 +172,15 @@ func load(spec plan.Spec, slot plan.Slot) trial.Load {
 	t := spec.Timing(slot.Measure)
 	l := trial.Load{
 		DurationS: t.Measure.Seconds(), WarmupS: t.Warmup.Seconds(),
-		Flows: slot.Flows.Flows(), Seed: spec.Seed + uint64(slot.Block),
+		Flows: spec.FlowsOf(slot.Flows), Seed: spec.Seed + uint64(slot.Block),
+	}
+	if slot.Flows == plan.Fresh {
+		l.Mix = freshMix
 	}
 	if slot.Measure == plan.Max {
 		l.Window = spec.Window
 	} else {
-		l.Rate = float64(spec.Rate)
+		l.Rate = float64(spec.RateOf(slot.Flows))
 	}
 	return l
 }

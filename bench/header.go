@@ -31,7 +31,7 @@ func (r *experiment) header(ctx context.Context, l *lab.Lab) record.Header {
 		},
 		Plan:    r.plan.Spec,
 		Machine: machine(l),
-		Notes:   l.Warnings(),
+		Notes:   append(l.Warnings(), r.notes...),
 	}
 	if r.supernode != "" {
 		h.Versions["supernode"] = versionOf(ctx, r.supernode)

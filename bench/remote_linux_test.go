@@ -227,6 +227,8 @@ func TestRemoteUsage(t *testing.T) {
 		"conntrack --remote host --secret-file x":                  "must be HOST:PORT",
 		"conntrack --remote host:1 --secret-file x --server-cmd y": "leave one of them out",
 		"conntrack --remote host:1 --secret-file x --arms full":    "cannot be had on a host that others use",
+		"conntrack --remote host:1 --secret-file x --curves 1":     "--curves: fills a table",
+		"conntrack --remote host:1 --secret-file x --flows new":    "--flows new: fills a table",
 		"conntrack --remote host:1 --secret-file x --sources y":    "--sources",
 		"conntrack --remote host:1 --secret-file x --target y":     "--target",
 		"conntrack --remote host:1 --secret-file " + secret:        "chmod 600",

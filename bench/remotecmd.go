@@ -76,6 +76,15 @@ func (o *remoteOptions) check(given func(flag string) bool, spec *plan.Spec) err
 			return usagef("--sources %q: must be ADDRESS/BITS, as in 198.51.100.0/24", o.sources)
 		}
 	}
+	for _, flag := range []string{"curves", "full-limit"} {
+		if given(flag) {
+			return usagef("--%s: fills a table, which cannot be had on a host that others use, leave it out", flag)
+		}
+	}
+	if i := slices.Index(spec.Patterns, plan.Fresh); i >= 0 && given("flows") {
+		return usagef("--flows %s: fills a table, which cannot be had on a host that others use, leave it out", plan.Fresh)
+	}
+	spec.Patterns = slices.DeleteFunc(slices.Clone(spec.Patterns), func(p plan.Pattern) bool { return p == plan.Fresh })
 	possible := func(a plan.Arm) bool { return slices.Contains(remote.Arms(), a) }
 	if i := slices.IndexFunc(spec.Arms, func(a plan.Arm) bool { return !possible(a) }); i >= 0 && given("arms") {
 		return usagef("--arms %s: cannot be had on a host that others use, leave it out", spec.Arms[i])

@@ -18,9 +18,10 @@ import (
 const (
 	fillBatch   = 256                      // entries in one system call, so that ctx is looked at often
 	fillTimeout = 24 * time.Hour           // life of an entry: longer than any run
-	fillPort    = 9                        // both ports of an entry: discard
-	fillFirst   = uint32(100)<<24 | 64<<16 // 100.64.0.0/10 (RFC 6598): 4,194,304 sources that no trial uses
-	fillMost    = 1 << 22
+	fillPort    = 9                        // both ports of an entry, discard, and the source port of further ones counts up
+	fillFirst   = uint32(100)<<24 | 64<<16 // 100.64.0.0/10 (RFC 6598): 4,194,304 addresses that no trial uses
+	fillHosts   = 1 << 22
+	fillMost    = 1 << 28
 )
 
 // FillTable adds ASSURED UDP entries to the server namespace's table until leave more would fill it, and returns how
@@ -29,6 +30,11 @@ const (
 //
 // At the usual limit of 262,144 that takes about a second and 64 MiB of the kernel's memory.
 func (l *Lab) FillTable(ctx context.Context, leave uint64) (added int, err error) {
+	return l.FillTableFor(ctx, leave, fillTimeout)
+}
+
+// FillTableFor is FillTable with entries that live for so long.
+func (l *Lab) FillTableFor(ctx context.Context, leave uint64, life time.Duration) (added int, err error) {
 	err = l.Do(Server, func() error {
 		facts, err := conntrack.Read()
 		if err != nil {
@@ -49,7 +55,7 @@ func (l *Lab) FillTable(ctx context.Context, leave uint64) (added int, err error
 		if err != nil {
 			return err
 		}
-		added, err = fill(ctx, conn, first, l.spec.ServerAddr4.Addr(), int(want))
+		added, err = fill(ctx, conn, first, l.spec.ServerAddr4.Addr(), int(want), life)
 		return errors.Join(err, conn.Close())
 	})
 	if err != nil {
@@ -65,13 +71,13 @@ func (l *Lab) reserve(n uint64) (first uint32, err error) {
 	if l.filled+n > fillMost {
 		return 0, fmt.Errorf("%d entries to make after %d, at most %d are supported; SetRules starts again", n, l.filled, fillMost)
 	}
-	first = fillFirst + uint32(l.filled)
+	first = uint32(l.filled)
 	l.filled += n
 	return first, nil
 }
 
 // fill makes want entries, from the source first on, and fewer if the table is full before.
-func fill(ctx context.Context, conn *netlink.Conn, first uint32, server netip.Addr, want int) (added int, err error) {
+func fill(ctx context.Context, conn *netlink.Conn, first uint32, server netip.Addr, want int, life time.Duration) (added int, err error) {
 	batch := make([]netlink.Message, 0, fillBatch)
 	for added < want {
 		if err := ctx.Err(); err != nil {
@@ -79,7 +85,7 @@ func fill(ctx context.Context, conn *netlink.Conn, first uint32, server netip.Ad
 		}
 		batch = batch[:0]
 		for i := range min(fillBatch, want-added) {
-			batch = append(batch, newEntry(first+uint32(added+i), server))
+			batch = append(batch, newEntry(first+uint32(added+i), server, life))
 		}
 		// Failures are reported each; of the successes only the last is, and with it the whole batch is through.
 		batch[len(batch)-1].Header.Flags |= netlink.Acknowledge
@@ -117,16 +123,17 @@ const (
 	ipsConfirmed = 1 << 3 // of an entry in the table; leaving it out would ask to unset it
 )
 
-// newEntry is the message that makes one assured entry of a UDP flow between a source, as a number, and the server.
-func newEntry(source uint32, server netip.Addr) netlink.Message {
-	src := binary.BigEndian.AppendUint32(nil, source)
+// newEntry is the message that makes one assured entry of a UDP flow between a source, by its number, and the server.
+func newEntry(source uint32, server netip.Addr, life time.Duration) netlink.Message {
+	src := binary.BigEndian.AppendUint32(nil, fillFirst+source%fillHosts)
+	port := uint16(fillPort + source/fillHosts)
 	dst := server.AsSlice()
 	data := []byte{unix.AF_INET, unix.NFNETLINK_V0, 0, 0} // struct nfgenmsg
 	data = slices.Concat(data,
-		tuple(ctaTupleOrig, src, dst),
-		tuple(ctaTupleReply, dst, src),
+		tuple(ctaTupleOrig, src, dst, port, fillPort),
+		tuple(ctaTupleReply, dst, src, fillPort, port),
 		attribute(ctaStatus, binary.BigEndian.AppendUint32(nil, ipsSeenReply|ipsAssured|ipsConfirmed)),
-		attribute(ctaTimeout, binary.BigEndian.AppendUint32(nil, uint32(fillTimeout/time.Second))),
+		attribute(ctaTimeout, binary.BigEndian.AppendUint32(nil, uint32(life/time.Second))),
 	)
 	return netlink.Message{
 		Header: netlink.Header{
@@ -137,12 +144,12 @@ func newEntry(source uint32, server netip.Addr) netlink.Message {
 	}
 }
 
-func tuple(kind uint16, src, dst []byte) []byte {
-	port := binary.BigEndian.AppendUint16(nil, fillPort)
+func tuple(kind uint16, src, dst []byte, from, to uint16) []byte {
+	port := func(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 	return attribute(unix.NLA_F_NESTED|kind,
 		attribute(unix.NLA_F_NESTED|ctaTupleIP, attribute(ctaIPv4Src, src), attribute(ctaIPv4Dst, dst)),
 		attribute(unix.NLA_F_NESTED|ctaTupleProto,
-			attribute(ctaProtoNum, []byte{unix.IPPROTO_UDP}), attribute(ctaProtoSrc, port), attribute(ctaProtoDst, port)))
+			attribute(ctaProtoNum, []byte{unix.IPPROTO_UDP}), attribute(ctaProtoSrc, port(from)), attribute(ctaProtoDst, port(to))))
 }
 
 // attribute encodes a netlink attribute, padded to four bytes.

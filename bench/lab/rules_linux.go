@@ -93,6 +93,20 @@ func matchState() []expr.Any {
 //
 // It sets and does not judge: that tracking is on or off is for Conntrack and TrackingActive to say.
 func (l *Lab) SetRules(r Ruleset, port uint16) error {
+	if err := l.SwitchRules(r, port); err != nil {
+		return err
+	}
+	if err := l.Do(Server, conntrack.Flush); err != nil {
+		return fmt.Errorf("set %s rules for port %d: %w", r, port, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.filled = 0
+	return nil
+}
+
+// SwitchRules is SetRules but for the entries, which stay.
+func (l *Lab) SwitchRules(r Ruleset, port uint16) error {
 	chains, err := plan(r, port)
 	if err != nil {
 		return err
@@ -105,12 +119,9 @@ func (l *Lab) SetRules(r Ruleset, port uint16) error {
 	if err := commit(ns, chains); err != nil {
 		return fmt.Errorf("set %s rules for port %d: %w", r, port, err)
 	}
-	if err := inside(ns, conntrack.Flush); err != nil {
-		return fmt.Errorf("set %s rules for port %d: %w", r, port, err)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.port, l.filled = port, 0
+	l.port = port
 	return nil
 }
 

@@ -8,8 +8,9 @@
 //   - A measure is what the generator does: send at a fixed rate, or as fast as answers come back.
 //   - A cell is one arm, pattern and measure.
 //   - A trial is one cell measured once: warm-up, then the measured interval.
-//   - A block holds every cell exactly once. Comparisons are made within a block, so that whatever
-//     drifts over minutes (temperature, neighbours on the host) falls on both sides alike.
+//   - A block holds every cell exactly once, but for the rare ones (see [Cell.Rare]), which stand in some blocks only.
+//     Comparisons are made within a block, so that whatever drifts over minutes (temperature, neighbours on the host)
+//     falls on both sides alike.
 //
 // The order inside a block is random, because a fixed order would give each arm its own predecessor
 // and turn what that one leaves behind (warm caches, an emptied table) into a difference between arms.
@@ -40,7 +41,7 @@ const (
 
 // Tracks reports whether connection tracking is active in the namespace under this arm. It is under
 // Notrack as well, where only the server's port is exempt.
-func (a Arm) Tracks() bool { return a == On || a == Notrack }
+func (a Arm) Tracks() bool { return a != Off && a != Control }
 
 // Pattern names how many flows the queries come from.
 type Pattern string
@@ -51,7 +52,8 @@ const (
 	Fresh Pattern = "new" // every query from a flow that was not seen before in the trial
 )
 
-// Flows is the number of distinct flows (client address and port pairs), 0 for an unknown pattern.
+// Flows is the number of distinct flows (client address and port pairs), of Fresh the most there can be in a trial, 0 for
+// an unknown pattern. What a trial has is [Spec.FlowsOf].
 func (p Pattern) Flows() int { return flows[p] }
 
 // Measure names what the generator does in a trial.
@@ -81,11 +83,15 @@ type Spec struct {
 	Patterns []Pattern `json:"flows"`
 	Rate     int       `json:"rate"`   // queries per second offered by the fixed measure
 	Window   int       `json:"window"` // queries outstanding in the max measure
-	Fixed    Timing    `json:"fixed"`
-	Max      Timing    `json:"max,omitzero"`
+
+	Rare      int `json:"rare_blocks,omitempty"` // blocks that hold the rare cells too; 0: all
+	FreshRate int `json:"new_rate,omitempty"`    // what is offered with pattern new, where Rate would fill the table; 0: Rate
+
+	Fixed Timing `json:"fixed"`
+	Max   Timing `json:"max,omitzero"`
 }
 
-// Cell is one combination that is measured once in every block.
+// Cell is one combination that is measured once in every block that holds it.
 type Cell struct {
 	Arm     Arm     `json:"arm"`
 	Flows   Pattern `json:"flows"`
@@ -119,7 +125,7 @@ func New(spec Spec) (Plan, error) {
 		position := 0
 		for _, pattern := range shuffled(rng, spec.Patterns) {
 			for _, measure := range shuffled(rng, spec.Measures()) {
-				for _, arm := range shuffled(rng, spec.Arms) {
+				for _, arm := range shuffled(rng, spec.arms(block, pattern, measure)) {
 					cell := Cell{Arm: arm, Flows: pattern, Measure: measure}
 					slots = append(slots, Slot{Block: block, Position: position, Cell: cell})
 					position++
@@ -156,11 +162,6 @@ func (s Spec) Timing(m Measure) Timing {
 	return s.Fixed
 }
 
-// Trials is how many trials the spec asks for.
-func (s Spec) Trials() int {
-	return s.Blocks * len(s.Arms) * len(s.Patterns) * len(s.Measures())
-}
-
 // Validate says what is wrong with the spec and how to mend it.
 func (s Spec) Validate() error {
 	switch {
@@ -171,7 +172,7 @@ func (s Spec) Validate() error {
 	case !slices.Contains(s.Arms, Control):
 		return errors.New("check plan: arm control is missing: without it nothing tells an effect from noise, add it")
 	case len(s.Patterns) == 0:
-		return errors.New("check plan: no flow pattern: give few, many or both")
+		return errors.New("check plan: no flow pattern: give some of " + join(patterns))
 	case len(s.Measures()) == 0:
 		return errors.New("check plan: no measure has any time: set fixed or max")
 	case s.Fixed.Measure > 0 && s.Rate < 1:
@@ -180,9 +181,17 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("check plan: window %d: give the queries to keep outstanding", s.Window)
 	case s.Fixed.Warmup < 0 || s.Max.Warmup < 0 || s.Fixed.Measure < 0 || s.Max.Measure < 0:
 		return errors.New("check plan: a negative time")
+	case s.Rare < 0 || s.FreshRate < 0:
+		return fmt.Errorf("check plan: %d rare blocks, rate %d with pattern %s: must not be negative", s.Rare, s.FreshRate, Fresh)
 	}
 	if err := known(s.Arms, arms, "arm"); err != nil {
 		return err
 	}
-	return known(s.Patterns, patterns, "flow pattern")
+	if err := known(s.Patterns, patterns, "flow pattern"); err != nil {
+		return err
+	}
+	if s.Trials() == 0 {
+		return fmt.Errorf("check plan: pattern %s is not measured flat out: add another, or give the fixed measure time", Fresh)
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ func TestStandardRunsKeepTheirPromise(t *testing.T) {
 		limit time.Duration
 	}{
 		{"quick", Quick(), time.Minute},
-		{"full", Full(), 10 * time.Minute},
+		{"full", Full(), 15 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.NoError(t, c.spec.Validate())
@@ -28,15 +28,20 @@ func TestStandardRunsKeepTheirPromise(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, Quick().Blocks, 6, "fewer pairs cannot give a 95 % interval of a median")
 	require.GreaterOrEqual(t, Full().Blocks, 16)
+	require.GreaterOrEqual(t, Full().Rare, 8)
 }
 
 func TestEstimateGrowsWithWork(t *testing.T) {
 	s := Quick()
 	one := s.Estimate()
-	s.Blocks *= 2
+	s.Blocks, s.Rare = 2*s.Blocks, 2*s.Rare
 	require.Equal(t, 2*one-perRun, s.Estimate())
+	s.Arms = []Arm{Off, Control, On, Notrack}
+	plain := s.Estimate()
 	s.Max = Timing{Measure: time.Second}
 	require.Equal(t, s.Estimate()-perRun, time.Duration(s.Trials()/2)*(s.Fixed.Warmup+s.Fixed.Measure+s.Max.Measure+2*perTrial))
+	s.Max, s.Arms, s.Rare = Timing{}, append(s.Arms, Filled), 1
+	require.Equal(t, plain+s.Fixed.Warmup+s.Fixed.Measure+perTrial+perFill, s.Estimate())
 }
 
 func specs() *rapid.Generator[Spec] {
@@ -44,8 +49,9 @@ func specs() *rapid.Generator[Spec] {
 		s := Full()
 		s.Seed = rapid.Uint64().Draw(t, "seed")
 		s.Blocks = rapid.IntRange(1, 12).Draw(t, "blocks")
-		s.Arms = append([]Arm{Off, Control}, rapid.SampledFrom([][]Arm{nil, {On}, {Notrack}, {On, Notrack}}).Draw(t, "arms")...)
-		s.Patterns = rapid.SampledFrom([][]Pattern{{Few}, {Many}, {Few, Many}}).Draw(t, "patterns")
+		s.Arms = append([]Arm{Off, Control}, rapid.SampledFrom([][]Arm{nil, {On}, {Notrack}, {On, Notrack}, {On, Raised, Filled}, {Filled}}).Draw(t, "arms")...)
+		s.Patterns = rapid.SampledFrom([][]Pattern{{Few}, {Many}, {Few, Many}, {Few, Many, Fresh}, {Fresh}}).Draw(t, "patterns")
+		s.Rare = rapid.IntRange(0, 13).Draw(t, "rare")
 		if rapid.Bool().Draw(t, "fixed only") {
 			s.Max = Timing{}
 		}
@@ -53,29 +59,109 @@ func specs() *rapid.Generator[Spec] {
 	})
 }
 
-func TestEveryBlockHoldsEveryCellOnce(t *testing.T) {
+func TestEveryBlockHoldsItsCellsOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := specs().Draw(t, "spec")
 		p, err := New(spec)
 		require.NoError(t, err)
 		require.Len(t, p.Slots, spec.Trials())
-		cells := spec.Trials() / spec.Blocks
+		rest, rare := p.Slots, 0
 		for block := range spec.Blocks {
 			seen := map[Cell]bool{}
 			var groups []string
-			for i, slot := range p.Slots[block*cells : (block+1)*cells] {
-				require.Equal(t, block, slot.Block)
-				require.Equal(t, i, slot.Position)
+			for len(rest) > 0 && rest[0].Block == block {
+				slot := rest[0]
+				rest = rest[1:]
+				require.Equal(t, len(seen), slot.Position)
 				require.False(t, seen[slot.Cell], "cell %v twice in block %d", slot.Cell, block)
+				require.True(t, spec.Has(slot.Cell))
 				seen[slot.Cell] = true
 				if g := fmt.Sprint(slot.Flows, slot.Measure); len(groups) == 0 || groups[len(groups)-1] != g {
+					require.NotContains(t, groups, g, "compared trials must stand together")
 					groups = append(groups, g)
 				}
 			}
-			require.Len(t, seen, cells)
-			require.Len(t, groups, len(spec.Patterns)*len(spec.Measures()), "compared trials must stand together")
+			if spec.rareBlock(block) {
+				rare++
+			}
+			for _, c := range all(spec) {
+				require.Equal(t, !c.Rare() || spec.rareBlock(block), seen[c], "%v in block %d", c, block)
+				base := c
+				base.Arm = Off
+				require.True(t, !seen[c] || seen[base], "%v without its baseline", c)
+			}
+		}
+		require.Empty(t, rest)
+		if spec.Rare > 0 {
+			require.Equal(t, min(spec.Rare, spec.Blocks), rare)
 		}
 	})
+}
+
+// all lists the cells that a spec has.
+func all(s Spec) (out []Cell) {
+	for _, p := range Patterns() {
+		for _, m := range []Measure{Fixed, Max} {
+			for _, a := range Arms() {
+				if c := (Cell{a, p, m}); s.Has(c) {
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func TestCells(t *testing.T) {
+	s := Full()
+	for _, c := range []struct {
+		cell Cell
+		want bool
+	}{
+		{Cell{On, Few, Max}, true},
+		{Cell{On, Fresh, Fixed}, true},
+		{Cell{On, Fresh, Max}, false},
+		{Cell{Raised, Few, Fixed}, true},
+		{Cell{Raised, Fresh, Fixed}, true},
+		{Cell{Raised, Many, Max}, false},
+		{Cell{Filled, Many, Fixed}, true},
+		{Cell{Filled, Few, Fixed}, false},
+		{Cell{Filled, Fresh, Fixed}, false},
+		{Cell{On, Few, Search}, false},
+		{Cell{"sideways", Few, Fixed}, false},
+	} {
+		require.Equal(t, c.want, s.Has(c.cell), c.cell)
+	}
+	s.Patterns = []Pattern{Fresh}
+	require.True(t, s.Has(Cell{Filled, Fresh, Fixed}), "there is no other")
+	require.False(t, Cell{On, Many, Fixed}.Rare())
+	require.True(t, Cell{Off, Fresh, Fixed}.Rare())
+	require.True(t, Cell{Raised, Few, Fixed}.Rare())
+	require.Empty(t, Spec{}.Main())
+}
+
+func TestFresh(t *testing.T) {
+	s := Full()
+	require.False(t, s.FitFresh(262_144))
+	require.Equal(t, s.Rate, s.RateOf(Fresh))
+	require.Equal(t, 52_000+freshSlack, s.FlowsOf(Fresh))
+	require.Equal(t, 60_000, s.FlowsOf(Many))
+	require.False(t, s.FitFresh(0), "an unknown limit")
+	for _, limit := range []uint64{1, 2048, 2049, 4096, 65_536, 100_000} {
+		require.True(t, s.FitFresh(limit), limit)
+		require.Positive(t, s.RateOf(Fresh))
+		if limit >= 4096 {
+			require.LessOrEqual(t, uint64(s.FlowsOf(Fresh)), limit/2)
+			require.Greater(t, uint64(s.FlowsOf(Fresh)), limit/2-10)
+		}
+		require.Equal(t, s.Rate, s.RateOf(Few))
+	}
+	s.Rate = 10_000_000
+	require.True(t, s.FitFresh(1<<30))
+	require.LessOrEqual(t, s.FlowsOf(Fresh), Fresh.Flows())
+	s.Rate = 1000
+	require.False(t, s.FitFresh(262_144))
+	require.Zero(t, s.FreshRate, "what was lowered before is forgotten")
 }
 
 func TestSeedDecidesOrder(t *testing.T) {
@@ -98,7 +184,7 @@ func TestSeedDecidesOrder(t *testing.T) {
 // would favour one of them.
 func TestOrderIsFair(t *testing.T) {
 	spec := Quick()
-	spec.Blocks, spec.Patterns = 4000, []Pattern{Many}
+	spec.Blocks, spec.Patterns, spec.Arms = 4000, []Pattern{Many}, []Arm{Off, Control, On, Notrack}
 	p, err := New(spec)
 	require.NoError(t, err)
 	count := map[Slot]int{}
@@ -133,6 +219,8 @@ func TestValidate(t *testing.T) {
 		{"no measure", func(s *Spec) { s.Fixed, s.Max = Timing{}, Timing{} }, "no measure"},
 		{"no rate", func(s *Spec) { s.Rate = 0 }, "rate 0"},
 		{"no window", func(s *Spec) { s.Window = 0 }, "window 0"},
+		{"only what is not measured flat out", func(s *Spec) { s.Fixed, s.Patterns = Timing{}, []Pattern{Fresh} }, "pattern new is not measured flat out"},
+		{"negative rare", func(s *Spec) { s.Rare = -1 }, "must not be negative"},
 		{"negative", func(s *Spec) { s.Fixed.Warmup = -1 }, "negative"},
 		{"unknown arm", func(s *Spec) { s.Arms = append(s.Arms, "sideways") }, `"sideways": unknown`},
 		{"twice", func(s *Spec) { s.Patterns = []Pattern{Few, Few} }, "given twice"},
@@ -154,6 +242,7 @@ func TestParse(t *testing.T) {
 		{"on", []Arm{Off, Control, On}},
 		{"notrack, on ,off", []Arm{Off, Control, On, Notrack}},
 		{"control", []Arm{Off, Control}},
+		{"full,raised", []Arm{Off, Control, Raised, Filled}},
 	} {
 		got, err := ParseArms(c.in)
 		require.NoError(t, err)
@@ -165,9 +254,9 @@ func TestParse(t *testing.T) {
 		_, err = ParsePatterns(bad)
 		require.Error(t, err, "%q", bad)
 	}
-	got, err := ParsePatterns("many,few")
+	got, err := ParsePatterns("new,many,few")
 	require.NoError(t, err)
-	require.Equal(t, []Pattern{Few, Many}, got)
+	require.Equal(t, []Pattern{Few, Many, Fresh}, got)
 }
 
 func TestPatternsHaveFlows(t *testing.T) {
@@ -206,7 +295,7 @@ func TestRate(t *testing.T) {
 }
 
 func TestRepeatsFitIn(t *testing.T) {
-	for limit, s := range map[time.Duration]Spec{time.Minute: Quick(), 10 * time.Minute: Full()} {
+	for limit, s := range map[time.Duration]Spec{time.Minute: Quick(), 14 * time.Minute: Full()} {
 		again := s.Estimate() * time.Duration(s.Repeats()) / time.Duration(s.Trials())
 		require.Less(t, s.Estimate()+again, limit)
 	}

@@ -6,11 +6,12 @@ import "time"
 
 // arms and patterns list what may be asked for, in the order reports show it.
 var (
-	arms     = []Arm{Off, Control, On, Notrack}
-	patterns = []Pattern{Few, Many}
+	arms     = []Arm{Off, Control, On, Notrack, Raised, Filled}
+	patterns = []Pattern{Few, Many, Fresh}
 	flows    = map[Pattern]int{
-		Few:  1_000,
-		Many: 60_000, // of the 131,072 addresses the client owns; well below a default table of 262,144
+		Few:   1_000,
+		Many:  60_000,    // of the 131,072 addresses the client owns; well below a default table of 262,144
+		Fresh: 1_000_000, // from eight ports of each address
 	}
 )
 
@@ -26,24 +27,27 @@ const (
 	// What a trial costs besides its own time: switching the ruleset, the canary, and the generator's
 	// wait for late answers.
 	perTrial = 150 * time.Millisecond
+	// Filling the table with some 250,000 entries before a trial, and removing them after it.
+	perFill = 1500 * time.Millisecond
 	// Building the lab, starting both programs, taking the lab down.
 	perRun = 3 * time.Second
 )
 
-// Quick is the run for a first answer: under a minute, CPU time and latency only.
+// Quick is the run for a first answer: under a minute, CPU time and latency only. A full table it shows twice, which is
+// enough to see what becomes of the queries.
 func Quick() Spec {
 	return Spec{
-		Blocks: 7, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Blocks: 7, Arms: []Arm{Off, Control, On, Notrack, Filled}, Patterns: []Pattern{Few, Many}, Rare: 2, Rate: rate, Window: window,
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 	}
 }
 
-// Full is the run to quote: under ten minutes, both measures. Its trials are short and its blocks many, because a shared
+// Full is the run to quote: under fifteen minutes, both measures. Its trials are short and its blocks many, because a shared
 // machine's speed drifts by several per cent over seconds: a longer trial would hold as much of that noise, and a longer
 // block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
-		Blocks: 36, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
+		Blocks: 36, Arms: Arms(), Patterns: Patterns(), Rare: 12, Rate: rate, Window: window,
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
 		Max:   Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 	}
@@ -58,13 +62,3 @@ func Rate(answersPerS float64) int {
 // Repeats is how many trials of a run may be made again because they cannot count: a quarter, as on a
 // shared host every fifth trial may be stolen from.
 func (s Spec) Repeats() int { return s.Trials() / 4 }
-
-// Estimate is how long a run of the spec should take on the wall clock, building the lab included.
-func (s Spec) Estimate() time.Duration {
-	var block time.Duration
-	for _, m := range s.Measures() {
-		t := s.Timing(m)
-		block += t.Warmup + t.Measure + perTrial
-	}
-	return perRun + block*time.Duration(s.Blocks*len(s.Arms)*len(s.Patterns))
-}

@@ -1,10 +1,25 @@
 package record
 
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
 // CurveFile is what the fill curves are kept in beside [FileName]: one [Curve] a line.
 const CurveFile = "curve.jsonl"
 
 // Curve is one filling of the connection table by new flows, from empty until after the recovery. Counters are
-// differences since its start, times seconds since its start.
+// differences since its start, times seconds since its start. Known flows had assured entries before. New flows had none:
+//
+//   - until FilledS a crowd, each flow of which asks twice, so that the table fills with assured entries;
+//   - until StopS flows that ask once, at the same rate;
+//   - from then on the same, a few, to see when one is answered again.
 type Curve struct {
 	Run        int      `json:"run"` // counted from 0
 	Limit      uint64   `json:"limit"`
@@ -13,9 +28,11 @@ type Curve struct {
 	StreamS    float64  `json:"udp_timeout_stream_s"`     // nf_conntrack_udp_timeout_stream
 	NewPerS    float64  `json:"new_flows_per_s"`          // offered until StopS
 	KnownPerS  float64  `json:"known_flows_per_s"`        // queries of flows that had their entry before the filling began
-	FullS      float64  `json:"full_s"`                   // when the table was first full; 0 if never
+	Others     uint64   `json:"others,omitempty"`         // entries the table was filled with before the first point
+	FullS      float64  `json:"full_s"`                   // when the table first evicted or refused; 0 if never
+	FilledS    float64  `json:"filled_s"`                 // when the crowd had asked twice, and flows began that ask once
 	StopS      float64  `json:"stop_s"`                   // when the flood of new flows ended
-	RecoveredS float64  `json:"recovered_s"`              // when a new flow was answered again; 0 if never
+	RecoveredS float64  `json:"recovered_s"`              // when half of the new flows were answered again; 0 if never
 	EntryBytes float64  `json:"entry_bytes"`              // kernel memory an entry, measured over the filling; 0 if it cannot be told
 	LogLines   []string `json:"log_lines"`                // what the kernel log said of it, at most a few
 	LogReason  string   `json:"log_unreadable,omitempty"` // why the kernel log says nothing
@@ -33,4 +50,49 @@ type Point struct {
 	NewAnswered   float64 `json:"new_answered_per_s"`
 	KnownSent     float64 `json:"known_sent_per_s"`
 	KnownAnswered float64 `json:"known_answered_per_s"`
+}
+
+// AppendCurve adds a curve to those in a run's directory. When it returns nil the curve is on disk.
+func AppendCurve(dir string, c Curve) error {
+	line, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode fill curve: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, CurveFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return fmt.Errorf("write fill curve: %w", err)
+	}
+	_, err = file.Write(append(line, '\n'))
+	if err = errors.Join(err, file.Sync(), file.Close(), syncDir(dir)); err != nil {
+		return fmt.Errorf("write fill curve: %w", err)
+	}
+	return nil
+}
+
+// ReadCurves reads the curves in a run's directory; a run without any has none. A last line that was not written to its
+// end is left out.
+func ReadCurves(dir string) ([]Curve, error) {
+	file, err := os.Open(filepath.Join(dir, CurveFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open fill curves: %w", err)
+	}
+	defer file.Close()
+	var curves []Curve
+	for lines := bufio.NewReader(file); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return curves, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", file.Name(), err)
+		}
+		var c Curve
+		if err := json.Unmarshal(line, &c); err != nil {
+			return nil, fmt.Errorf("read %s: line %d: %w", file.Name(), len(curves)+1, err)
+		}
+		curves = append(curves, c)
+	}
 }

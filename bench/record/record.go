@@ -88,6 +88,9 @@ type Conntrack struct {
 	Drop         uint64 `json:"drop"`
 	EarlyDrop    uint64 `json:"early_drop"`
 	InsertFailed uint64 `json:"insert_failed"`
+
+	Others  uint64  `json:"others,omitempty"`   // of Entries, those that the harness filled the table with before the trial
+	OwnDrop *uint64 `json:"own_drop,omitempty"` // of Drop, packets that the server itself wanted to send; nil if unknown
 }
 
 // CPU is how one CPU spent the interval, from /proc/stat; the kernel counts in ticks, 10 ms as a rule.

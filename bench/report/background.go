@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,8 @@ var armMeaning = map[plan.Arm]string{
 	plan.Control: "the same again: the control",
 	plan.On:      "a stateful ruleset: every flow is tracked",
 	plan.Notrack: "the stateful ruleset, the server's port exempted on the way in and out",
+	plan.Raised:  "stateful, and entries of others fill the table but for the measured flows and a little",
+	plan.Filled:  "stateful, and entries of others fill the table, so that the kernel drops every query",
 }
 
 func (d *document) method(s Summary) {
@@ -27,8 +30,8 @@ func (d *document) method(s Summary) {
 		d.Linef("- `%s`: %s", arm, armMeaning[arm])
 	}
 	d.Line("")
-	d.Linef("%s, each holding every combination once in random order (seed %d). %s",
-		Plural(s.Plan.Blocks, "block"), s.Plan.Seed, timing(s.Plan))
+	d.Linef("%s, each holding every combination once in random order (seed %d)%s. %s",
+		Plural(s.Plan.Blocks, "block"), s.Plan.Seed, rare(s.Plan), timing(s.Plan))
 	d.Linef("Arms are compared within a block; shown are the median difference or ratio and its %s bootstrap interval", s.confidence())
 	d.Line("(expanded percentile, computed exactly), and the two-sided p of a Mann-Whitney U test, which ignores the")
 	d.Line("pairing and decides nothing. In each trial a packet to a port that no rule exempts proved whether the kernel tracked.")
@@ -40,6 +43,14 @@ func (d *document) method(s Summary) {
 	d.Line("all else is *inconclusive*. The comparison that decides was chosen beforehand too, and is the first sentence above;")
 	d.Line("among all the others, some miss 1 by chance.")
 	d.Line("")
+}
+
+// rare says which combinations are in some blocks only.
+func rare(p plan.Spec) string {
+	if p.Rare <= 0 || p.Rare >= p.Blocks || !slices.ContainsFunc(p.Arms, plan.Arm.Fills) && !slices.Contains(p.Patterns, plan.Fresh) {
+		return ""
+	}
+	return fmt.Sprintf("; those of new flows and of tables filled before are in %d of them", p.Rare)
 }
 
 func timing(p plan.Spec) string {
@@ -82,7 +93,9 @@ func (d *document) notes(s Summary) {
 	d.Line("- one machine, one kernel, one ruleset: another machine has other figures, which is why this is a program and not a table")
 	d.Line("- a veth pair is not a network card: drivers and interrupts are not in these figures, so the share of what a query")
 	d.Line("  costs, though hardly the nanoseconds, will be smaller behind real hardware")
-	d.Line("- the table of connections had room; a full one is another experiment")
+	if !slices.Contains(s.Plan.Arms, plan.Filled) {
+		d.Line("- the table of connections had room; a full one is another experiment (arm full)")
+	}
 	d.Line("")
 }
 

@@ -25,8 +25,10 @@ func stolen(t record.Trial, rules stat.Rules) bool {
 // what it was meant to, never at how its figures turned out.
 func exclude(t record.Trial, rules stat.Rules) string {
 	switch {
-	case t.Duration <= 0 || t.Answered == 0:
+	case t.Duration <= 0 || t.Arm.Answers() && t.Answered == 0:
 		return "nothing was answered"
+	case t.Load.Sent == 0 && !t.Arm.Answers():
+		return "nothing was asked"
 	case stolen(t, rules):
 		return "the host took CPU time away (steal)"
 	case t.ServerNAPI <= 0:
@@ -42,16 +44,23 @@ func unproven(t record.Trial) string {
 		if t.Tracking {
 			return "connection tracking was active in an arm that must not track"
 		}
-	case plan.On:
+	case plan.On, plan.Raised, plan.Filled:
 		if !t.Tracking || t.Conntrack.Entries == 0 {
 			return "connection tracking was not active in an arm that must track"
+		}
+		if t.Arm == plan.Filled && t.Conntrack.Drop == 0 {
+			return "the table was to be full, and dropped nothing"
 		}
 	case plan.Notrack:
 		// The canary itself and a stray packet may be tracked; the measured flows may not.
 		if !t.Tracking {
 			return "connection tracking was not active in an arm that must track"
 		}
-		if t.Conntrack.Entries > 16+uint64(t.Flows.Flows())/100 {
+		flows := t.Flows.Flows()
+		if t.Flows == plan.Fresh {
+			flows = t.Load.Flows
+		}
+		if t.Conntrack.Entries > 16+uint64(flows)/100 {
 			return "the server's port was tracked in the arm that exempts it"
 		}
 	}

@@ -99,12 +99,12 @@ func metricTitle(name string) string {
 }
 
 func (d *document) pattern(s Summary, flows plan.Pattern) {
-	d.Linef("## %s flows (`%s`)", Group(float64(flows.Flows())), flows)
+	d.Linef("## %s (`%s`)", sentenceCase(s.flowsText(flows)), flows)
 	d.Line("")
 	fixed := slices.Contains(s.Plan.Measures(), plan.Fixed)
 	if fixed {
 		d.Linef("CPU time per answered query at %s queries/s, in nanoseconds, with %s intervals:",
-			Group(float64(s.Plan.Rate)), s.confidence())
+			Group(float64(s.Plan.RateOf(flows))), s.confidence())
 		d.Line("")
 		d.cpuTable(s, flows)
 		d.Line("Where it arises. The server's thread pays mostly for the send path (and the output hooks of the firewall), the")
@@ -115,7 +115,7 @@ func (d *document) pattern(s Summary, flows plan.Pattern) {
 		d.Line("")
 		d.latencyTable(s, flows)
 	}
-	if slices.Contains(s.Plan.Measures(), plan.Max) {
+	if s.Plan.Has(plan.Cell{Arm: plan.Off, Flows: flows, Measure: plan.Max}) {
 		d.Linef("Flat out: %s queries outstanding, the next one sent when an answer comes.", Group(float64(s.Plan.Window)))
 		d.Line("")
 		d.throughputTable(s, flows)

@@ -52,6 +52,11 @@ func perQuery(t record.Trial, ns int64) float64 {
 	return share(float64(ns), float64(t.Answered))
 }
 
+// cpuPerOffered is the server's CPU time for each query that was sent in the interval, whether it was answered or dropped.
+func cpuPerOffered(t record.Trial) float64 {
+	return share(float64(t.Server+t.ServerNAPI), float64(t.Load.Sent))
+}
+
 func answersPerS(t record.Trial) float64 { return share(float64(t.Answered)*1e9, float64(t.Duration)) }
 
 // serverBusy is the share of the server's core that its threads and its receive work took.

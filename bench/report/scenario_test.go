@@ -35,7 +35,8 @@ var ordinary = map[plan.Arm]float64{plan.Off: 1, plan.Control: 1, plan.On: 1.27,
 // imagine makes the records of a full run in such a world.
 func imagine(w world) record.Run {
 	spec := plan.Full()
-	spec.Seed = 11
+	spec.Seed, spec.Rare = 11, 0
+	spec.Arms, spec.Patterns = []plan.Arm{plan.Off, plan.Control, plan.On, plan.Notrack}, []plan.Pattern{plan.Few, plan.Many}
 	if w.blocks > 0 {
 		spec.Blocks = w.blocks
 	}
@@ -182,7 +183,7 @@ func TestStoppedEarly(t *testing.T) {
 	require.Equal(t, Inconclusive, s.Verdict)
 	require.Contains(t, s.Reasons[0], "pairs")
 	require.Contains(t, s.Answers[0], "cannot say")
-	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after 40 of %d trials", plan.Full().Trials()))
+	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after 40 of %d trials", run.Header.Plan.Trials()))
 	require.Contains(t, s.Notes, "line 42 is cut short")
 	report := string(rendered(t, s.Markdown))
 	require.Contains(t, report, "do not quote them")

@@ -12,6 +12,8 @@ import (
 // phrases name what an arm adds to the baseline.
 var phrases = map[plan.Arm]string{
 	plan.On:      "connection tracking",
+	plan.Raised:  "connection tracking with the table nearly full",
+	plan.Filled:  "a full table",
 	plan.Notrack: "a stateful firewall with the port exempted (notrack)",
 }
 
@@ -62,13 +64,21 @@ func others(all []plan.Pattern, but plan.Pattern) []plan.Pattern {
 
 func (s Summary) confidence() string { return level(s.Rules.Confidence) }
 
+// flowsText is how a sentence calls a pattern.
+func (s Summary) flowsText(flows plan.Pattern) string {
+	if flows == plan.Fresh {
+		return "a new flow for each query"
+	}
+	return Group(float64(flows.Flows())) + " flows"
+}
+
 // workload says what was offered, and what became of it if that is something else.
 func (s Summary) workload(flows plan.Pattern) string {
-	text := fmt.Sprintf("%s flows at %s queries/s", Group(float64(flows.Flows())), Group(float64(s.Plan.Rate)))
+	rate := s.Plan.RateOf(flows)
+	text := fmt.Sprintf("%s at %s queries/s", s.flowsText(flows), Group(float64(rate)))
 	sent := s.arm(plan.Off, flows).SendQPS
-	if sent != nil && math.Abs(sent.Median/float64(s.Plan.Rate)-1) > 0.02 {
-		text = fmt.Sprintf("%s flows at %s queries/s (%s were asked for)",
-			Group(float64(flows.Flows())), Group(sent.Median), Group(float64(s.Plan.Rate)))
+	if sent != nil && math.Abs(sent.Median/float64(rate)-1) > 0.02 {
+		text = fmt.Sprintf("%s at %s queries/s (%s were asked for)", s.flowsText(flows), Group(sent.Median), Group(float64(rate)))
 	}
 	return text
 }
@@ -143,7 +153,7 @@ func (s Summary) latencyClause(what string, c Comparison) string {
 }
 
 func (s Summary) throughputSentence(c Comparison) string {
-	flows := fmt.Sprintf("%s flows", Group(float64(c.Flows.Flows())))
+	flows := s.flowsText(c.Flows)
 	with, without := s.arm(c.Arm, c.Flows).AnswersPerS, s.arm(c.Base, c.Flows).AnswersPerS
 	if with == nil || without == nil {
 		return fmt.Sprintf("Flat out, %s: answers per second were not measured.", flows)

@@ -77,7 +77,7 @@ func sift(run record.Run) (*data, Trials, error) {
 		if d.cells[t.Cell] == nil {
 			d.cells[t.Cell] = map[int]record.Trial{}
 		}
-		if !slices.Contains(spec.Arms, t.Arm) || !slices.Contains(spec.Patterns, t.Flows) || !slices.Contains(spec.Measures(), t.Measure) {
+		if !spec.Has(t.Cell) {
 			return nil, count, fmt.Errorf("summarize run: block %d holds %s, which its plan does not", t.Block, t.Cell)
 		}
 		if _, twice := d.cells[t.Cell][t.Block]; twice {
@@ -179,17 +179,27 @@ func (d *data) arms() []Arm {
 	var out []Arm
 	for _, flows := range d.spec.Patterns {
 		for _, arm := range d.spec.Arms {
-			out = append(out, d.arm(arm, flows))
+			if d.has(arm, flows) {
+				out = append(out, d.arm(arm, flows))
+			}
 		}
 	}
 	return out
 }
 
+// has says whether the plan measures the arm with the pattern in any way.
+func (d *data) has(arm plan.Arm, flows plan.Pattern) bool {
+	return slices.ContainsFunc(d.spec.Measures(), func(m plan.Measure) bool {
+		return d.spec.Has(plan.Cell{Arm: arm, Flows: flows, Measure: m})
+	})
+}
+
 func (d *data) arm(arm plan.Arm, flows plan.Pattern) Arm {
 	fixed := plan.Cell{Arm: arm, Flows: flows, Measure: plan.Fixed}
 	full := plan.Cell{Arm: arm, Flows: flows, Measure: plan.Max}
-	a := Arm{Arm: arm, Flows: flows, FlowCount: flows.Flows(), Trials: len(d.cells[fixed]) + len(d.cells[full])}
+	a := Arm{Arm: arm, Flows: flows, FlowCount: d.spec.FlowsOf(flows), Trials: len(d.cells[fixed]) + len(d.cells[full])}
 	a.CPU, a.Server, a.NAPI = d.estimate(fixed, cpuPerQuery), d.estimate(fixed, serverPerQuery), d.estimate(fixed, napiPerQuery)
+	a.Offered = d.estimate(fixed, cpuPerOffered)
 	a.SendQPS = d.estimate(fixed, func(t record.Trial) float64 { return t.Load.SendQPS })
 	latency := func(of func(record.Latency) float64) *stat.Estimate {
 		return d.estimate(fixed, func(t record.Trial) float64 { return of(t.Load.Latency) })
@@ -203,7 +213,7 @@ func (d *data) arm(arm plan.Arm, flows plan.Pattern) Arm {
 		Max:   latency(func(l record.Latency) float64 { return l.Max }),
 		Mean:  latency(func(l record.Latency) float64 { return l.Mean }),
 	}
-	a.LossRatio = d.loss(fixed)
+	a.LossRatio, a.LossExplained = d.loss(fixed), d.lossExplained(fixed)
 	a.AnswersPerS = d.estimate(full, answersPerS)
 	a.ServerBusy = d.estimate(full, serverBusy)
 	a.Limited = a.AnswersPerS != nil && (a.ServerBusy == nil || a.ServerBusy.Median < d.rules.Saturated || d.generatorLimited(full))
@@ -222,6 +232,24 @@ func (d *data) loss(cell plan.Cell) *float64 {
 		return nil
 	}
 	ratio := tidy(lost / sent)
+	return &ratio
+}
+
+// lossExplained is the part of the lost queries that the kernel says it has dropped for want of an entry, nil if none was
+// lost or dropped. Packets of the server's own are not counted where they are known.
+func (d *data) lossExplained(cell plan.Cell) *float64 {
+	var lost, dropped float64
+	for _, t := range d.cells[cell] {
+		lost += float64(t.Load.Lost)
+		dropped += float64(t.Conntrack.Drop)
+		if own := t.Conntrack.OwnDrop; own != nil {
+			dropped -= min(float64(*own), float64(t.Conntrack.Drop))
+		}
+	}
+	if lost == 0 || dropped == 0 {
+		return nil
+	}
+	ratio := tidy(dropped / lost)
 	return &ratio
 }
 

@@ -61,21 +61,23 @@ type Control struct {
 
 // Arm is what was measured under one arm with one flow pattern. What was not measured is null.
 type Arm struct {
-	Arm         plan.Arm         `json:"arm"`
-	Flows       plan.Pattern     `json:"flows"`
-	FlowCount   int              `json:"flow_count"`
-	Trials      int              `json:"trials"` // that count, all measures together
-	CPU         *stat.Estimate   `json:"cpu_ns_per_query"`
-	Server      *stat.Estimate   `json:"server_ns_per_query"` // the server's threads: mostly the send path
-	NAPI        *stat.Estimate   `json:"napi_ns_per_query"`   // its interface: the receive path
-	SendQPS     *stat.Estimate   `json:"send_qps"`            // rate reached by the fixed measure
-	Latency     Latency          `json:"latency_us"`          // at the fixed rate
-	LossRatio   *float64         `json:"loss_ratio"`          // at the fixed rate, over all queries of all trials
-	MaxQPS      *stat.Estimate   `json:"max_qps_0_1pct"`      // needs a search for the rate, which no measure does yet
-	AnswersPerS *stat.Estimate   `json:"answers_per_s"`       // closed loop
-	ServerBusy  *stat.Estimate   `json:"server_busy"`         // share of its core, closed loop
-	Limited     bool             `json:"generator_limited"`   // answers_per_s is the generator's limit, not the server's
-	Conntrack   record.Conntrack `json:"conntrack"`           // entries: median at the end of a trial; the others: sums
+	Arm           plan.Arm         `json:"arm"`
+	Flows         plan.Pattern     `json:"flows"`
+	FlowCount     int              `json:"flow_count"`
+	Trials        int              `json:"trials"` // that count, all measures together
+	CPU           *stat.Estimate   `json:"cpu_ns_per_query"`
+	Server        *stat.Estimate   `json:"server_ns_per_query"` // the server's threads: mostly the send path
+	NAPI          *stat.Estimate   `json:"napi_ns_per_query"`   // its interface: the receive path
+	Offered       *stat.Estimate   `json:"offered_cpu_ns"`      // the same of each query that was sent: what a dropped one costs
+	SendQPS       *stat.Estimate   `json:"send_qps"`            // rate reached by the fixed measure
+	Latency       Latency          `json:"latency_us"`          // at the fixed rate
+	LossRatio     *float64         `json:"loss_ratio"`          // at the fixed rate, over all queries of all trials
+	LossExplained *float64         `json:"loss_explained"`      // dropped by a full table, as a share of the lost queries
+	MaxQPS        *stat.Estimate   `json:"max_qps_0_1pct"`      // needs a search for the rate, which no measure does yet
+	AnswersPerS   *stat.Estimate   `json:"answers_per_s"`       // closed loop
+	ServerBusy    *stat.Estimate   `json:"server_busy"`         // share of its core, closed loop
+	Limited       bool             `json:"generator_limited"`   // answers_per_s is the generator's limit, not the server's
+	Conntrack     record.Conntrack `json:"conntrack"`           // entries: median at the end of a trial; the others: sums
 }
 
 // Latency is the median over the trials of each trial's percentile, in microseconds.
@@ -161,16 +163,5 @@ func (s Summary) compare(arm, base plan.Arm, flows plan.Pattern, metric string) 
 	return Comparison{}, false
 }
 
-// mainFlows is the pattern the headline speaks of: many where it was measured, as that is what a busy
-// node on the internet sees.
-func (s Summary) mainFlows() plan.Pattern {
-	for _, p := range s.Plan.Patterns {
-		if p == plan.Many {
-			return p
-		}
-	}
-	if len(s.Plan.Patterns) == 0 {
-		return ""
-	}
-	return s.Plan.Patterns[0]
-}
+// mainFlows is the pattern the headline speaks of.
+func (s Summary) mainFlows() plan.Pattern { return s.Plan.Main() }

@@ -28,7 +28,7 @@ func TestWarnings(t *testing.T) {
 		{"both", 2 * interval, lab.Losses{Ring: 2}, []string{"more than 1 %", "ring"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := warnings(measure.Delta{Elapsed: c.elapsed}, result{IntervalNS: int64(interval)}, c.lost)
+			got := warnings(plan.On, measure.Delta{Elapsed: c.elapsed}, result{IntervalNS: int64(interval)}, c.lost)
 			require.Len(t, got, len(c.want))
 			for i, part := range c.want {
 				require.Contains(t, got[i], part)
@@ -56,21 +56,46 @@ func TestCheckServer(t *testing.T) {
 	require.EqualError(t, r.checkServer(worked, silent), "server /proc/self/exe has answered nothing in 3 trials")
 }
 
+// A table that is full lets no answer come to the generator, whose receive thread then has nothing to do.
+func TestWarningsOfAFullTable(t *testing.T) {
+	const interval = time.Second
+	quiet := measure.Delta{Elapsed: interval, ServerNAPINS: 1}
+	require.Empty(t, warnings(plan.Filled, quiet, result{IntervalNS: int64(interval)}, lab.Losses{}))
+	quiet.ServerNAPINS = 0
+	require.Len(t, warnings(plan.Filled, quiet, result{IntervalNS: int64(interval)}, lab.Losses{}), 1)
+}
+
+func TestSpare(t *testing.T) {
+	const limit = 262_144
+	closed := Load{Window: 256, Flows: 60_000, DurationS: 1}
+	require.Zero(t, spare(plan.Filled, limit, closed))
+	left := spare(plan.Raised, limit, closed)
+	require.InDelta(t, 0.94, (limit-float64(left)+60_000)/limit, 0.001, "with the trial's flows")
+	short := Load{Rate: 10_000, Flows: 60_000, WarmupS: 0.5, DurationS: 1}
+	left = spare(plan.Raised, limit, short)
+	require.InDelta(t, 0.94, (limit-float64(left)+15_000)/limit, 0.001, "with those that it comes to")
+	require.EqualValues(t, 50_000, spare(plan.Raised, 50_000, closed), "no room for others")
+}
+
 func TestCheckEntries(t *testing.T) {
 	for _, c := range []struct {
 		arm      plan.Arm
 		answered uint64
+		others   uint64
 		entries  uint64
 		bad      bool
 		warns    int
 	}{
-		{plan.Off, 9, 0, false, 0}, {plan.Off, 9, 1, true, 0},
-		{plan.Control, 9, 0, false, 0}, {plan.Control, 9, 1, true, 0},
-		{plan.On, 9, 0, true, 0}, {plan.On, 9, 1000, false, 0}, {plan.On, 0, 0, false, 0},
-		{plan.Notrack, 9, 0, false, 0}, {plan.Notrack, 9, 3, false, 1},
+		{plan.Off, 9, 0, 0, false, 0}, {plan.Off, 9, 0, 1, true, 0},
+		{plan.Control, 9, 0, 0, false, 0}, {plan.Control, 9, 0, 1, true, 0},
+		{plan.On, 9, 0, 0, true, 0}, {plan.On, 9, 0, 1000, false, 0}, {plan.On, 0, 0, 0, false, 0},
+		{plan.Raised, 9, 500, 500, true, 0}, {plan.Raised, 9, 500, 501, false, 0}, {plan.Raised, 0, 500, 500, false, 0},
+		{plan.Filled, 0, 0, 0, true, 0}, {plan.Filled, 0, 500, 499, true, 0}, {plan.Filled, 0, 500, 500, false, 0},
+		{plan.Notrack, 9, 0, 0, false, 0}, {plan.Notrack, 9, 0, 3, false, 1},
 	} {
 		trial := record.Trial{
-			Slot: plan.Slot{Cell: plan.Cell{Arm: c.arm}}, Answered: c.answered, Conntrack: record.Conntrack{Entries: c.entries},
+			Slot: plan.Slot{Cell: plan.Cell{Arm: c.arm}}, Answered: c.answered,
+			Conntrack: record.Conntrack{Entries: c.entries, Others: c.others},
 		}
 		err := checkEntries(&trial)
 		require.Equal(t, c.bad, err != nil, "%s with %d: %v", c.arm, c.entries, err)

@@ -134,7 +134,7 @@ func (r *Remote) Measure(ctx context.Context, t *record.Trial, load Load) error 
 	}
 	t.ReceiveErrors = after.PortDrops - before.PortDrops
 	t.CPU = []record.CPU{cpu}
-	t.Warnings = append(t.Warnings, warnings(measure.Delta{Elapsed: elapsed}, got, lab.Losses{})...)
+	t.Warnings = append(t.Warnings, warnings(t.Arm, measure.Delta{Elapsed: elapsed}, got, lab.Losses{})...)
 	return nil
 }
 

@@ -11,8 +11,6 @@ import (
 
 	"supernode/bench/lab"
 	"supernode/bench/measure"
-	"supernode/bench/plan"
-	"supernode/bench/record"
 )
 
 // Setup describes a rig.
@@ -35,6 +33,7 @@ type Setup struct {
 // Rig is a server and the generator aimed at it, both alive, and the clocks of both.
 type Rig struct {
 	lab    *lab.Lab
+	setup  Setup
 	server *server
 	gen    *generator
 	clocks *measure.Reader
@@ -45,7 +44,7 @@ type Rig struct {
 // Assemble starts the generator and the server, waits until the server answers, and opens the clocks. On an error
 // nothing is left running.
 func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
-	r = &Rig{lab: l, dht: s.Payload == ""}
+	r = &Rig{lab: l, setup: s, dht: s.Payload == ""}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close())
@@ -86,8 +85,14 @@ func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
 const lossTimeout = 100 * time.Millisecond
 
 // aim starts the generator on the client's core, with flows over the addresses that the client owns.
-func (r *Rig) aim(ctx context.Context, s Setup) error {
-	spec := r.lab.Spec()
+func (r *Rig) aim(ctx context.Context, s Setup) (err error) {
+	r.gen, err = newGenerator(ctx, r.lab, s)
+	return err
+}
+
+// newGenerator starts a generator on the client's core. Beside another it has ports of its own, and so other flows.
+func newGenerator(ctx context.Context, l *lab.Lab, s Setup) (*generator, error) {
+	spec := l.Spec()
 	sources := spec.Sources4
 	if s.Addr.Addr().Is6() {
 		sources = spec.Sources6
@@ -103,12 +108,7 @@ func (r *Rig) aim(ctx context.Context, s Setup) error {
 		args = append(args, "--nodes-file", s.NodesFile)
 	}
 	cmd := exec.Command(s.Generator, append(args, s.Addr.String())...)
-	gen, err := startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return r.lab.Start(lab.Client, spec.ClientCPU, cmd) })
-	if err != nil {
-		return err
-	}
-	r.gen = gen
-	return nil
+	return startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return l.Start(lab.Client, spec.ClientCPU, cmd) })
 }
 
 // awaitAnswer asks a little until something is answered.
@@ -136,9 +136,17 @@ func (r *Rig) awaitAnswer(ctx context.Context, ready time.Duration) error {
 
 // run has the generator make a trial. A server that has ended is the error, whatever else went wrong by that.
 func (r *Rig) run(ctx context.Context, load Load, begin, end func() error) (result, error) {
+	return r.runWith(ctx, r.gen, load, begin, end)
+}
+
+// runWith is run with another generator than the rig's own.
+func (r *Rig) runWith(ctx context.Context, gen *generator, load Load, begin, end func() error) (result, error) {
 	ctx, stop := r.server.during(ctx)
 	defer stop()
-	out, err := r.gen.run(ctx, load, begin, end)
+	if !r.dht {
+		load.Mix = "" // means nothing to what it speaks
+	}
+	out, err := gen.run(ctx, load, begin, end)
 	if gone := r.server.gone(); gone != nil {
 		return out, gone
 	}
@@ -165,63 +173,3 @@ func (r *Rig) RSS() (uint64, error) { return measure.RSS(r.server.PID()) }
 
 // Port is the one the server answers on.
 func (r *Rig) Port() uint16 { return r.server.addr.Port() }
-
-var rulesets = map[plan.Arm]lab.Ruleset{
-	plan.Off: lab.RulesPlain, plan.Control: lab.RulesPlain,
-	plan.On: lab.RulesStateful, plan.Notrack: lab.RulesNotrack,
-}
-
-// Run makes one trial: it puts the arm's ruleset in place, proves that tracking is as the arm says, and measures.
-func (r *Rig) Run(ctx context.Context, slot plan.Slot, load Load) (record.Trial, error) {
-	t := record.Trial{Slot: slot}
-	rules, ok := rulesets[slot.Arm]
-	if !ok {
-		return t, fmt.Errorf("arm %q has no ruleset", slot.Arm)
-	}
-	if err := r.lab.SetRules(rules, r.Port()); err != nil {
-		return t, fmt.Errorf("set rules of arm %s: %w", slot.Arm, err)
-	}
-	var err error
-	if t.Tracking, err = r.tracking(ctx); err != nil {
-		return t, fmt.Errorf("prove whether arm %s tracks: %w", slot.Arm, err)
-	}
-	if t.Tracking != slot.Arm.Tracks() {
-		return t, fmt.Errorf("arm %s: tracking is active: %v, which is not what the arm is; is the host's kernel given other rules for new namespaces?", slot.Arm, t.Tracking)
-	}
-	if err := r.Measure(ctx, &t, load); err != nil {
-		return t, err
-	}
-	return t, checkEntries(&t)
-}
-
-// provingTimeout is how long the canary is tried again: on a machine that is busy elsewhere it may not get through.
-const provingTimeout = 10 * time.Second
-
-func (r *Rig) tracking(ctx context.Context) (active bool, err error) {
-	for give := time.Now().Add(provingTimeout); ; {
-		active, err = r.lab.TrackingActive()
-		if err == nil || ctx.Err() != nil || time.Now().After(give) {
-			return active, err
-		}
-	}
-}
-
-// checkEntries compares what tracking left behind with what the arm stands for: entries for the queries' flows under
-// On, if any were answered, and none at all where nothing is tracked. Under Notrack other flows than the measured ones may leave some, a
-// socket that the server opens beside its port for example; too many are for the report to judge.
-func checkEntries(t *record.Trial) error {
-	n := t.Conntrack.Entries
-	if t.Arm == plan.Notrack {
-		if n > 0 {
-			t.Warnings = append(t.Warnings, "the exempted port's server has flows that are tracked")
-		}
-		return nil
-	}
-	if t.Arm == plan.On && t.Answered == 0 {
-		return nil
-	}
-	if tracked := t.Arm == plan.On; tracked != (n > 0) {
-		return fmt.Errorf("arm %s: %d conntrack entries after the trial, which is not what the arm is", t.Arm, n)
-	}
-	return nil
-}

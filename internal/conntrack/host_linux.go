@@ -65,25 +65,15 @@ func parseFile(path string, parse func(io.Reader) error) error {
 // countTableFull reads the kernel's log from its oldest record to its newest and counts complaints of a full table. The
 // kernel limits how often it complains, so that there were more.
 func countTableFull(path string) (lines int, err error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := openLog(path)
 	if err != nil {
-		return 0, fmt.Errorf("open %s (kernel.dmesg_restrict asks for CAP_SYSLOG): %w", path, err)
+		return 0, err
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, 8<<10) // a record is shorter, or the read fails with EINVAL
-	for range maxRecords {
-		n, err := unix.Read(fd, buf)
-		switch {
-		case n == 0 && err == nil, errors.Is(err, unix.EAGAIN):
-			return lines, nil
-		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.EINTR): // overwritten under us; the next read goes on
-			continue
-		case err != nil:
-			return lines, fmt.Errorf("read %s (kernel.dmesg_restrict asks for CAP_SYSLOG): %w", path, err)
-		}
-		if isTableFull(buf[:n]) {
+	err = readRecords(fd, path, func(record []byte) {
+		if isTableFull(record) {
 			lines++
 		}
-	}
-	return lines, nil
+	})
+	return lines, err
 }

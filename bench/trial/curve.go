@@ -1,0 +1,230 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"supernode/bench/lab"
+	"supernode/bench/record"
+	"supernode/internal/conntrack"
+)
+
+// A fill curve has three kinds of flows, each with a generator, and so with ports, of its own:
+//
+//   - known flows had their entries before the filling began, and ask once a second each;
+//   - the crowd are as many new flows as the table takes. They come twice, so that their entries become assured
+//     (nf_conntrack_proto_udp.c: a flow that has been answered, and is still active after two seconds): these the kernel
+//     evicts for nobody. Flows that ask once would be evicted to make room for each other, and the table refuse none;
+//   - singles are flows that ask once: when the crowd is in, they flood in its place at the same rate, and after that a few
+//     go on asking, to see when a new flow is answered again.
+const (
+	knownFlows   = 1000
+	singlesAfter = 200                    // singles a second after the flood
+	curveTick    = 250 * time.Millisecond // from point to point
+	curveGrace   = 10 * time.Millisecond  // of it, at its end, for the last answers: nothing is asked meanwhile
+	establishing = 3 * time.Second        // in which known flows become assured
+	crowdRounds  = 2.05                   // twice, and what was held up
+	longestRound = 7 * time.Second        // of the crowd; entries of others fill what it would take longer for
+	singlesFlood = 4 * time.Second
+	curveSlack   = 2 * time.Second  // by which entries outlive the flood
+	recovering   = 20 * time.Second // at most, from the end of the entries' life until the kernel has collected them
+	emptied      = 0.02             // of the limit: the table counts as empty
+	maxLogLines  = 5
+)
+
+// curveShape is what follows for a fill curve from the table's limit and the rate of new flows. It is pure.
+type curveShape struct {
+	crowd   int           // flows
+	singles int           // flows
+	others  uint64        // entries to fill the table with before, where the crowd would take too long
+	filling time.Duration // how long the crowd asks
+	life    time.Duration // of an entry, from its last packet on
+}
+
+func shapeCurve(limit uint64, rate float64) curveShape {
+	s := curveShape{crowd: int(limit)}
+	if most := max(1, int(rate*longestRound.Seconds())); s.crowd > most {
+		s.crowd, s.others = most, limit-uint64(most)
+	}
+	round := time.Duration(float64(s.crowd) / rate * float64(time.Second))
+	// What is asked pauses for the grace at the end of each tick.
+	round = round * curveTick / (curveTick - curveGrace)
+	s.filling = time.Duration(crowdRounds * float64(round)).Round(curveTick)
+	s.life = (round + singlesFlood + curveSlack).Round(time.Second)
+	s.filling = max(s.filling, 3*time.Second) // a small table: else nothing lives the two seconds
+	whole := singlesFlood + s.life + recovering
+	s.singles = int(rate*singlesFlood.Seconds()+singlesAfter*whole.Seconds()) + 1000
+	return s
+}
+
+// Curve fills the table, from empty, with new flows, rate queries a second, until it has refused some for a while, and
+// watches what becomes of known and of new flows meanwhile and afterwards. mix is what is asked; it must not make a flow
+// come twice. In the end time-outs are restored, and the table is emptied.
+func (r *Rig) Curve(ctx context.Context, rate float64, mix string, seed uint64) (c record.Curve, err error) {
+	if !r.dht {
+		return c, errors.New("it is made of DHT queries, and this server speaks something else")
+	}
+	if err := r.lab.SetRules(lab.RulesStateful, r.Port()); err != nil {
+		return c, err
+	}
+	table, err := r.lab.Conntrack()
+	if err != nil {
+		return c, err
+	}
+	if table.Limit == 0 {
+		return c, fmt.Errorf("the table has no limit that can be read: %q", table.Unchecked)
+	}
+	shape := shapeCurve(table.Limit, rate)
+	restore, err := r.lab.SetUDPTimeouts(shape.life, shape.life)
+	if restore != nil {
+		defer func() { err = errors.Join(err, restore(), r.lab.SetRules(lab.RulesStateful, r.Port())) }()
+	}
+	if err != nil {
+		return c, err
+	}
+	c = record.Curve{
+		Limit: table.Limit, Buckets: table.Buckets, UnrepliedS: shape.life.Seconds(), StreamS: shape.life.Seconds(),
+		NewPerS: rate, KnownPerS: knownFlows, LogLines: []string{},
+	}
+	w := watch{rig: r, curve: &c, shape: shape, load: Load{Mix: mix, Seed: seed, Walk: true}}
+	defer func() { err = errors.Join(err, w.close()) }()
+	if err := w.open(ctx); err != nil {
+		return c, err
+	}
+	return c, w.run(ctx)
+}
+
+// watch is a fill curve being taken.
+type watch struct {
+	rig     *Rig
+	curve   *record.Curve
+	shape   curveShape
+	load    Load       // what all kinds of flows have in common
+	crowd   *generator // the known flows are asked by the rig's own
+	singles *generator
+	log     *conntrack.Log
+	start   time.Time
+	last    time.Time // of the last point
+	first   conntrack.Counters
+}
+
+// open starts the generators, fills what the crowd would take too long for, and has the known flows make their entries.
+func (w *watch) open(ctx context.Context) (err error) {
+	r := w.rig
+	setup := r.setup
+	setup.NodesFile = ""
+	if w.log, err = conntrack.OpenLog(); err != nil {
+		w.curve.LogReason = err.Error()
+	}
+	setup.Flows = w.shape.crowd
+	if w.crowd, err = newGenerator(ctx, r.lab, setup); err != nil {
+		return err
+	}
+	setup.Flows = w.shape.singles
+	if w.singles, err = newGenerator(ctx, r.lab, setup); err != nil {
+		return err
+	}
+	if w.shape.others > 0 {
+		life := establishing + w.shape.filling + singlesFlood + curveSlack
+		added, err := r.lab.FillTableFor(ctx, w.curve.Limit-w.shape.others, life)
+		if err != nil {
+			return err
+		}
+		w.curve.Others = uint64(added)
+	}
+	load := w.load
+	load.Rate, load.DurationS, load.Flows = 2*knownFlows, establishing.Seconds(), knownFlows
+	nothing := func() error { return nil }
+	got, err := r.run(ctx, load, nothing, nothing)
+	if err == nil && got.Answered == 0 {
+		err = fmt.Errorf("%s answered none of %d queries of the known flows", r.server, got.Sent)
+	}
+	return err
+}
+
+func (w *watch) close() error {
+	var errs []error
+	for _, g := range []*generator{w.crowd, w.singles} {
+		if g != nil {
+			errs = append(errs, g.Stop())
+		}
+	}
+	if w.log != nil {
+		errs = append(errs, w.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// run takes the points, until the table is empty again and a new flow is answered, or ought to have been.
+func (w *watch) run(ctx context.Context) error {
+	before, err := w.rig.clocks.Snapshot()
+	if err != nil {
+		return err
+	}
+	memory, _ := slabMemory() // 0 if it is not told
+	w.start, w.first = time.Now(), before.Conntrack.Counters
+	w.last = w.start
+	c := w.curve
+	for {
+		p, err := w.tick(ctx)
+		if err != nil {
+			return err
+		}
+		c.Points = append(c.Points, p)
+		if c.FullS == 0 && (p.Drop+p.EarlyDrop > 0 || p.Entries >= c.Limit) {
+			c.FullS = p.S
+			c.EntryBytes = entryBytes(memory, p.Entries-min(p.Entries, before.Conntrack.Count))
+		}
+		if w.advance(p) {
+			return w.readLog()
+		}
+	}
+}
+
+// advance notes what has come to its end at p, and says whether the curve has.
+func (w *watch) advance(p record.Point) (done bool) {
+	c := w.curve
+	switch {
+	case c.FilledS == 0:
+		if p.S >= w.shape.filling.Seconds() {
+			c.FilledS = p.S
+		}
+		return false
+	case c.StopS == 0:
+		if p.S >= c.FilledS+singlesFlood.Seconds() {
+			c.StopS = p.S
+		}
+		return false
+	case c.RecoveredS == 0 && p.NewSentPerS > 0 && p.NewAnswered >= p.NewSentPerS/2:
+		c.RecoveredS = p.S
+	}
+	empty := c.RecoveredS > 0 && float64(p.Entries) <= emptied*float64(c.Limit)
+	return empty || p.S >= c.StopS+(w.shape.life+recovering).Seconds()
+}
+
+// entryBytes is how much more of the kernel's memory than before is used, for each of so many new entries, in bytes; 0 if
+// it cannot be told.
+func entryBytes(before, entries uint64) float64 {
+	now, err := slabMemory()
+	if err != nil || before == 0 || entries == 0 || now <= before {
+		return 0
+	}
+	return tenth(float64(now-before) / float64(entries))
+}
+
+func tenth(x float64) float64 { return math.Round(10*x) / 10 }
+
+func (w *watch) readLog() error {
+	if w.log == nil {
+		return nil
+	}
+	lines, err := w.log.TableFull()
+	if err != nil {
+		w.curve.LogReason = err.Error()
+	}
+	w.curve.LogLines = append(w.curve.LogLines, lines[:min(len(lines), maxLogLines)]...)
+	return nil
+}
