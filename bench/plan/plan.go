@@ -62,7 +62,7 @@ const (
 	Max   Measure = "max"   // closed loop with Spec.Window queries outstanding: answers per second
 
 	Search Measure = "search" // open loop, trials of rising and falling rates: the highest with hardly any loss
-	Load25 Measure = "load25" // open loop at 25 % of the arm's own highest rate: latency
+	Load25 Measure = "load25" // open loop at 25 % of the baseline's highest rate: latency
 	Load50 Measure = "load50"
 	Load75 Measure = "load75"
 )
@@ -83,6 +83,12 @@ type Spec struct {
 	Window   int       `json:"window"` // queries outstanding in the max measure
 	Fixed    Timing    `json:"fixed"`
 	Max      Timing    `json:"max,omitzero"`
+
+	Searches  int       `json:"searches,omitempty"` // blocks of the second phase, see SearchSlots
+	Searching Searching `json:"searching,omitzero"` // what a search may take
+
+	Resolution float64 `json:"resolution,omitzero"` // half the width of an interval that a pilot chose Blocks for, as a share
+	Pilot      *Pilot  `json:"pilot,omitempty"`     // what it found; nil if none was made
 }
 
 // Cell is one combination that is measured once in every block.
@@ -180,6 +186,9 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("check plan: window %d: give the queries to keep outstanding", s.Window)
 	case s.Fixed.Warmup < 0 || s.Max.Warmup < 0 || s.Fixed.Measure < 0 || s.Max.Measure < 0:
 		return errors.New("check plan: a negative time")
+	}
+	if err := s.validateSearches(); err != nil {
+		return err
 	}
 	if err := known(s.Arms, arms, "arm"); err != nil {
 		return err

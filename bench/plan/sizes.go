@@ -35,17 +35,27 @@ func Quick() Spec {
 	return Spec{
 		Blocks: 7, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Searching: Searching{
+			Warmup: 20 * time.Millisecond, Short: 50 * time.Millisecond, Long: 150 * time.Millisecond, Budget: 1500 * time.Millisecond,
+			Load: Timing{Warmup: 50 * time.Millisecond, Measure: 200 * time.Millisecond},
+		},
 	}
 }
 
-// Full is the run to quote: under ten minutes, both measures. Its trials are short and its blocks many, because a shared
+// Full is the run to quote: under a quarter of an hour, all measures. Its trials are short and its blocks many, because a shared
 // machine's speed drifts by several per cent over seconds: a longer trial would hold as much of that noise, and a longer
 // block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
 		Blocks: 36, Arms: Arms(), Patterns: Patterns(), Rate: rate, Window: window,
-		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
-		Max:   Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Fixed:    Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
+		Max:      Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Searches: 5, // fewer pairs give no interval
+		Searching: Searching{
+			Warmup: 50 * time.Millisecond, Short: 100 * time.Millisecond, Long: 400 * time.Millisecond, Budget: 4400 * time.Millisecond,
+			Load: Timing{Warmup: 100 * time.Millisecond, Measure: 500 * time.Millisecond},
+		},
+		Resolution: 0.02,
 	}
 }
 
@@ -66,5 +76,5 @@ func (s Spec) Estimate() time.Duration {
 		t := s.Timing(m)
 		block += t.Warmup + t.Measure + perTrial
 	}
-	return perRun + block*time.Duration(s.Blocks*len(s.Arms)*len(s.Patterns))
+	return perRun + block*time.Duration(s.Blocks*len(s.Arms)*len(s.Patterns)) + s.SearchEstimate()
 }

@@ -58,7 +58,7 @@ func imagine(w world) record.Run {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	drift := 1.0
-	for _, slot := range p.Slots {
+	for _, slot := range append(p.Slots, plan.SearchSlots(spec)...) {
 		if slot.Position == 0 {
 			drift = math.Exp(0.05 * rng.NormFloat64())
 		}
@@ -76,21 +76,31 @@ func imagine(w world) record.Run {
 
 // trial is one whose queries take factor times 4 µs of the server's core, in intervals of one second.
 func trial(slot plan.Slot, factor float64, spec plan.Spec) record.Trial {
-	answered, busy := float64(spec.Rate), 0.0
-	if slot.Measure == plan.Max {
-		answered, busy = 0.98e9/(4000*factor), 0.98
-	} else {
+	const most = 1e9 / 4000 // what the baseline could answer
+	answered, busy := float64(spec.Rate), 0.98
+	switch {
+	case slot.Measure == plan.Max || slot.Measure == plan.Search:
+		answered = 0.98 * most / factor
+	case slot.Measure != plan.Fixed:
+		answered, busy = slot.Measure.Share()*0.95*most, 0.5
+	default:
 		busy = answered * 4000 * factor / 1e9
 	}
 	t := record.Trial{
 		Slot: slot, Duration: 1e9, Answered: uint64(answered),
 		Server: int64(0.6 * busy * 1e9), ServerNAPI: int64(0.4 * busy * 1e9),
 		Load: record.Load{
-			SendQPS: answered, Sent: uint64(answered),
+			SendQPS: answered, OfferedQPS: answered, Sent: uint64(answered),
 			Latency: record.Latency{P50: 40 * factor, P90: 60 * factor, P99: 90 * factor, P999: 150 * factor},
 		},
 		Tracking: slot.Arm.Tracks(),
 		CPU:      []record.CPU{{ID: 0, System: int64(busy * 1e9), Idle: int64((1 - busy) * 1e9)}, {ID: 1, System: 5e8, Idle: 5e8}},
+	}
+	if slot.Measure == plan.Search {
+		strict, loose := 0.95*most/factor, 0.97*most/factor
+		t.Search = &record.Search{Found: []record.Found{
+			{LossRatio: strictLoss, QPS: strict, AtMost: 1.02 * strict}, {LossRatio: looseLoss, QPS: loose, AtMost: 1.02 * loose},
+		}}
 	}
 	if slot.Arm == plan.On {
 		t.Conntrack.Entries = uint64(slot.Flows.Flows())
@@ -182,7 +192,7 @@ func TestStoppedEarly(t *testing.T) {
 	require.Equal(t, Inconclusive, s.Verdict)
 	require.Contains(t, s.Reasons[0], "pairs")
 	require.Contains(t, s.Answers[0], "cannot say")
-	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after 40 of %d trials", plan.Full().Trials()))
+	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after 40 of %d trials", plan.Full().Trials()+plan.Full().SearchTrials()))
 	require.Contains(t, s.Notes, "line 42 is cut short")
 	report := string(rendered(t, s.Markdown))
 	require.Contains(t, report, "do not quote them")

@@ -30,6 +30,7 @@ type Rules struct {
 	MinPairs       int     `json:"min_pairs"`       // fewer pairs than this prove nothing
 	Control        float64 `json:"control"`         // the control's interval, and any "no difference", stays within this share of 1
 	ControlLatency float64 `json:"control_latency"` // the same for latency, which is noisier than CPU time
+	ControlSearch  float64 `json:"control_search"`  // the same for the highest rate, which a search finds to a few per cent
 	Steal          float64 `json:"steal"`           // a trial that lost more than this share of its CPU time to the host is left out
 	Excluded       float64 `json:"excluded"`        // a run with more than this share of trials left out says nothing
 	Saturated      float64 `json:"saturated"`       // the server limits a closed loop only if its core was at least this busy
@@ -43,6 +44,7 @@ func DefaultRules() Rules {
 		MinPairs:       5, // an interval from fewer covers less than 88 %, however it is made
 		Control:        0.04,
 		ControlLatency: 0.10,
+		ControlSearch:  0.10,
 		Steal:          maxSteal,
 		Excluded:       0.10,
 		Saturated:      0.90,
