@@ -52,7 +52,7 @@ func Full() Spec {
 		Max:      Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 		Searches: 5, // fewer pairs give no interval
 		Searching: Searching{
-			Warmup: 50 * time.Millisecond, Short: 100 * time.Millisecond, Long: 400 * time.Millisecond, Budget: 4400 * time.Millisecond,
+			Warmup: 50 * time.Millisecond, Short: 100 * time.Millisecond, Long: 300 * time.Millisecond, Budget: 4400 * time.Millisecond,
 			Load: Timing{Warmup: 100 * time.Millisecond, Measure: 500 * time.Millisecond},
 		},
 		Resolution: 0.02,
