@@ -68,6 +68,9 @@ func (c *Counters) open(thread int, events []Event) error {
 	return nil
 }
 
+// Events is how many events are counted of each thread.
+func (c *Counters) Events() int { return c.events }
+
 // Read stores in counts what was counted so far, in the order of the events, over all threads.
 func (c *Counters) Read(counts []uint64) error {
 	clear(counts)

@@ -73,7 +73,9 @@ type Trial struct {
 	Tracking  bool      `json:"tracking"` // proof by canary: a datagram through a port no rule exempts left an entry
 	Conntrack Conntrack `json:"conntrack"`
 
-	Search *Search `json:"search,omitempty"` // of measure "search" only: all above are then sums over its steps, Load but for Sent, Answered and Lost is the last step's
+	// Of measure "search" only. All above are then sums over its steps, but Load and the number of entries, which are the
+	// last one's.
+	Search *Search `json:"search,omitempty"`
 
 	Counters *Counters `json:"counters,omitempty"` // absent where the machine has none
 	Throttle Throttle  `json:"throttle,omitzero"`  // what slowed the processors down, warm-up included

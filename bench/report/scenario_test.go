@@ -133,9 +133,34 @@ var scenarios = []struct {
 			t.CPU[0].Steal, t.CPU[0].Idle = 5e8, 0
 		}
 	}}},
+	{"held back by a quota, by heat and by its clock", world{edit: func(t *record.Trial) {
+		switch t.Block {
+		case 1:
+			t.Throttle.Periods = 3
+		case 2:
+			t.Throttle.Thermal = 1
+		case 3:
+			t.Throttle.KHzBefore, t.Throttle.KHzAfter = 3_000_000, 2_400_000
+		case 4:
+			t.Throttle.KHzBefore, t.Throttle.KHzAfter = 3_000_000, 2_900_000
+		}
+	}}},
+	{"searches that come to no end", world{edit: func(t *record.Trial) {
+		if t.Search == nil {
+			return
+		}
+		f := &t.Search.Found[0]
+		f.Unfinished, f.AtMost = true, 1.08*f.QPS
+		if t.Block == 0 && t.Arm == plan.On {
+			f.AtMost = 1.2 * f.QPS
+		}
+	}}},
 	{"the generator sets the pace flat out", world{edit: func(t *record.Trial) {
 		if on(t.Slot, plan.Max) {
 			t.Load.GeneratorLimited = true
+		}
+		if t.Search != nil {
+			t.Search.Found[0].Limited = true
 		}
 	}}},
 	{"the generator sets the pace only without tracking", world{edit: func(t *record.Trial) {
@@ -238,7 +263,8 @@ func TestForeignTrials(t *testing.T) {
 // A trial that the host stole from costs the run nothing when it was made again, and a slot when it was not.
 func TestTrialsMadeAgain(t *testing.T) {
 	steal := func(t *record.Trial) { t.CPU[0].Steal = t.CPU[0].Total() / 2 }
-	run := imagine(world{})
+	run := imagine(world{header: func(h *record.Header) { h.Plan.Searches = 0 }})
+	run.Trials = run.Trials[:run.Header.Plan.Trials()]
 	planned := len(run.Trials)
 	var records []record.Trial
 	for i, trial := range run.Trials {

@@ -42,20 +42,31 @@ func (r *Rig) Fill(ctx context.Context, load Load) error {
 // interval. A trial that measured nothing because the machine was busy elsewhere is no error: it is for the report to
 // leave out. A server that has fallen silent is one.
 func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
+	if load.Series != nil {
+		return r.series(ctx, t, load.Series)
+	}
 	// Some 300 µs of work on the generator's core, which would be seen in the tail of the latencies: so the warm-up's
 	// losses are in, rather than this in the interval.
 	lossesBefore, err := r.lab.Losses(lab.Server)
 	if err != nil {
 		return err
 	}
+	if err := r.watch.prepare(); err != nil {
+		return err
+	}
 	var before, after measure.Snapshot
 	got, err := r.run(ctx, load, func() (err error) {
 		t.Start = time.Now().UTC()
+		if err := r.watch.begin(); err != nil {
+			return err
+		}
 		before, err = r.clocks.Snapshot()
 		return err
 	}, func() (err error) {
-		after, err = r.clocks.Snapshot()
-		return err
+		if after, err = r.clocks.Snapshot(); err != nil {
+			return err
+		}
+		return r.watch.end()
 	})
 	if err != nil {
 		return err
@@ -79,7 +90,7 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 	t.ReceiveErrors = lost.ReceiveBuffer
 	t.CPU = r.cpus(d)
 	t.Warnings = append(t.Warnings, warnings(d, got, lost)...)
-	return nil
+	return r.watch.tell(t)
 }
 
 // silentTrials is in how many trials in a row a server may answer nothing before it is taken for dead. A machine that
