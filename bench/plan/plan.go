@@ -64,7 +64,7 @@ const (
 	Max   Measure = "max"   // closed loop with Spec.Window queries outstanding: answers per second
 
 	Search Measure = "search" // open loop, trials of rising and falling rates: the highest with hardly any loss
-	Load25 Measure = "load25" // open loop at 25 % of the arm's own highest rate: latency
+	Load25 Measure = "load25" // open loop at 25 % of the baseline's highest rate: latency
 	Load50 Measure = "load50"
 	Load75 Measure = "load75"
 )
@@ -89,6 +89,12 @@ type Spec struct {
 
 	Fixed Timing `json:"fixed"`
 	Max   Timing `json:"max,omitzero"`
+
+	Searches  int       `json:"searches,omitempty"` // blocks of the second phase, see SearchSlots
+	Searching Searching `json:"searching,omitzero"` // what a search may take
+
+	Resolution float64 `json:"resolution,omitzero"` // half the width of an interval that a pilot chose Blocks for, as a share
+	Pilot      *Pilot  `json:"pilot,omitempty"`     // what it found; nil if none was made
 }
 
 // Cell is one combination that is measured once in every block that holds it.
@@ -183,6 +189,9 @@ func (s Spec) Validate() error {
 		return errors.New("check plan: a negative time")
 	case s.Rare < 0 || s.FreshRate < 0:
 		return fmt.Errorf("check plan: %d rare blocks, rate %d with pattern %s: must not be negative", s.Rare, s.FreshRate, Fresh)
+	}
+	if err := s.validateSearches(); err != nil {
+		return err
 	}
 	if err := known(s.Arms, arms, "arm"); err != nil {
 		return err

@@ -39,17 +39,27 @@ func Quick() Spec {
 	return Spec{
 		Blocks: 7, Arms: []Arm{Off, Control, On, Notrack, Filled}, Patterns: []Pattern{Few, Many}, Rare: 2, Rate: rate, Window: window,
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Searching: Searching{
+			Warmup: 20 * time.Millisecond, Short: 50 * time.Millisecond, Long: 150 * time.Millisecond, Budget: 1500 * time.Millisecond,
+			Load: Timing{Warmup: 50 * time.Millisecond, Measure: 200 * time.Millisecond},
+		},
 	}
 }
 
-// Full is the run to quote: under fifteen minutes, both measures. Its trials are short and its blocks many, because a shared
+// Full is the run to quote: under a quarter of an hour, all measures. Its trials are short and its blocks many, because a shared
 // machine's speed drifts by several per cent over seconds: a longer trial would hold as much of that noise, and a longer
 // block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
-		Blocks: 36, Arms: Arms(), Patterns: Patterns(), Rare: 12, Rate: rate, Window: window,
-		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
-		Max:   Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Blocks: 28, Arms: Arms(), Patterns: Patterns(), Rare: 9, Rate: rate, Window: window,
+		Fixed:    Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
+		Max:      Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Searches: 5, // fewer pairs give no interval
+		Searching: Searching{
+			Warmup: 50 * time.Millisecond, Short: 100 * time.Millisecond, Long: 300 * time.Millisecond, Budget: 4400 * time.Millisecond,
+			Load: Timing{Warmup: 100 * time.Millisecond, Measure: 500 * time.Millisecond},
+		},
+		Resolution: 0.02,
 	}
 }
 
@@ -59,6 +69,6 @@ func Rate(answersPerS float64) int {
 	return max(step, min(rate, int(share*answersPerS/step)*step))
 }
 
-// Repeats is how many trials of a run may be made again because they cannot count: a quarter, as on a
-// shared host every fifth trial may be stolen from.
-func (s Spec) Repeats() int { return s.Trials() / 4 }
+// Repeats is how many trials of a run may be made again because they cannot count: an eighth. On a busy
+// shared host every fifth trial may be stolen from, and then some stay out.
+func (s Spec) Repeats() int { return s.Trials() / 8 }

@@ -74,11 +74,39 @@ type Trial struct {
 	Tracking  bool      `json:"tracking"` // proof by canary: a datagram through a port no rule exempts left an entry
 	Conntrack Conntrack `json:"conntrack"`
 
-	Search *Search `json:"search,omitempty"` // of measure "search" only, which fills nothing above but the times
+	// Of measure "search" only. All above are then sums over its steps, but Load and the number of entries, which are the
+	// last one's.
+	Search *Search `json:"search,omitempty"`
+
+	Counters *Counters `json:"counters,omitempty"` // absent where the machine has none
+	Throttle Throttle  `json:"throttle,omitzero"`  // what slowed the processors down, warm-up included
 
 	ReceiveErrors uint64   `json:"receive_buffer_errors"` // datagrams the server's full socket buffer lost, warm-up included
 	CPU           []CPU    `json:"cpu"`                   // the CPUs the lab uses, and only those
 	Warnings      []string `json:"warnings,omitempty"`
+}
+
+// Counters are hardware events within the interval: of the server's threads, and of the receive thread of its interface.
+type Counters struct {
+	Server     Events `json:"server"`
+	ServerNAPI Events `json:"server_napi"`
+}
+
+// Events are counted by the processor (perf_event_open(2)). One that it does not count is 0.
+type Events struct {
+	Cycles       uint64 `json:"cycles"`
+	Instructions uint64 `json:"instructions"`
+	CacheMisses  uint64 `json:"cache_misses"`
+}
+
+// Throttle is what made the lab's processors slower than they are. What the machine does not tell is 0; the header's notes
+// say so.
+type Throttle struct {
+	Periods uint64 `json:"cgroup_periods"` // in which a CPU quota stopped our control group, or one that it is in
+	Thermal uint64 `json:"thermal_events"` // the processors' own slow-downs from heat
+	// Clock frequency of the server's core at the beginning and at the end of the interval.
+	KHzBefore uint64 `json:"khz_before"`
+	KHzAfter  uint64 `json:"khz_after"`
 }
 
 // Conntrack is the state of the server's namespace: Entries at the end of the trial, the others as

@@ -13,6 +13,9 @@ type Found struct {
 	QPS       float64 `json:"qps"`               // offered; 0 if even the lowest rate lost more
 	AtMost    float64 `json:"at_most"`           // the lowest rate seen to lose more; 0 if none did
 	Limited   bool    `json:"generator_limited"` // the generator, not the server, ended the search
+
+	// The time was over before QPS and AtMost were as close as they should be.
+	Unfinished bool `json:"unfinished,omitempty"`
 }
 
 // Step is one short trial of a search.
@@ -23,4 +26,7 @@ type Step struct {
 	Answered   uint64  `json:"answered"`
 	LossRatio  float64 `json:"loss_ratio"`
 	Limited    bool    `json:"generator_limited"`
+
+	// Why the step was made again and does not count: the host took the processors away.
+	Disturbed string `json:"disturbed,omitempty"`
 }

@@ -21,6 +21,8 @@ var units = []struct{ name, better string }{
 	{"p99-ns", "lower"},
 	{"p99.9-ns", "lower"},
 	{"answers/s", "higher"},
+	{"max-queries/s-0.1%-lost", "higher"},
+	{"max-queries/s-0.5%-lost", "higher"},
 }
 
 // Bench writes bench.txt: the trials that count, one line each, in the Go benchmark format
@@ -55,7 +57,7 @@ func Bench(w io.Writer, run record.Run) error {
 // order lists the cells as reports show them.
 func (d *data) order() []plan.Cell {
 	var cells []plan.Cell
-	for _, measure := range d.spec.Measures() {
+	for _, measure := range allMeasures(d.spec) {
 		for _, flows := range d.spec.Patterns {
 			for _, arm := range d.spec.Arms {
 				cells = append(cells, plan.Cell{Arm: arm, Flows: flows, Measure: measure})
@@ -78,8 +80,11 @@ func benchConfig(h record.Header) []benchfmt.Config {
 }
 
 func benchValues(t record.Trial) []benchfmt.Value {
-	if t.Measure == plan.Max {
+	switch t.Measure {
+	case plan.Max:
 		return []benchfmt.Value{{Value: tidy(answersPerS(t)), Unit: "answers/s"}}
+	case plan.Search:
+		return []benchfmt.Value{{Value: tidy(maxQPS(t)), Unit: "max-queries/s-0.1%-lost"}, {Value: tidy(maxQPS05(t)), Unit: "max-queries/s-0.5%-lost"}}
 	}
 	values := []benchfmt.Value{
 		{Value: tidy(cpuPerQuery(t)), Unit: "cpu-ns/query"},

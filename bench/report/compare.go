@@ -78,7 +78,7 @@ func (d *data) judge(c *Comparison, s Summary, m metric, ratio stat.Estimate) {
 	case problem != "":
 		c.Reason = problem
 		return
-	case m.latency && d.paceLost(c.Flows, c.Arm, c.Base):
+	case m.latency && d.paceLost(m.measure, c.Flows, c.Arm, c.Base):
 		c.Reason = "the generator could not hold the rate, and its own delay is part of the latency"
 		return
 	}
@@ -88,26 +88,29 @@ func (d *data) judge(c *Comparison, s Summary, m metric, ratio stat.Estimate) {
 		control = own
 	}
 	c.Verdict, c.Reason = d.rules.Judge(ratio, control, limit, m.better)
-	if m.measure == plan.Max {
-		generatorBound(c, s)
+	arm, base := s.arm(c.Arm, c.Flows), s.arm(c.Base, c.Flows)
+	switch m.measure {
+	case plan.Max:
+		generatorBound(c, arm.Limited, base.Limited)
+	case plan.Search:
+		generatorBound(c, arm.MaxLimited, base.MaxLimited)
 	}
 }
 
-// paceLost reports whether the generator fell behind in either arm at the fixed rate.
-func (d *data) paceLost(flows plan.Pattern, arms ...plan.Arm) bool {
+// paceLost reports whether the generator fell behind in either arm.
+func (d *data) paceLost(measure plan.Measure, flows plan.Pattern, arms ...plan.Arm) bool {
 	for _, arm := range arms {
-		if d.generatorLimited(plan.Cell{Arm: arm, Flows: flows, Measure: plan.Fixed}) {
+		if d.generatorLimited(plan.Cell{Arm: arm, Flows: flows, Measure: measure}) {
 			return true
 		}
 	}
 	return false
 }
 
-// generatorBound corrects a verdict on answers per second for sides that were not pushed to their
-// limit. A side that was held back could have done better than it shows. If that is the better side,
+// generatorBound corrects a verdict on answers per second, or on the highest rate, for sides that were not pushed to
+// their limit. A side that was held back could have done better than it shows. If that is the better side,
 // the difference is at least what was measured; otherwise nothing is known.
-func generatorBound(c *Comparison, s Summary) {
-	armHeld, baseHeld := s.arm(c.Arm, c.Flows).Limited, s.arm(c.Base, c.Flows).Limited
+func generatorBound(c *Comparison, armHeld, baseHeld bool) {
 	if !armHeld && !baseHeld {
 		return
 	}

@@ -12,6 +12,23 @@ func Excluded(t record.Trial) string { return exclude(t, stat.DefaultRules()) }
 // Stolen says whether the host took so much CPU time away during a trial that it cannot count.
 func Stolen(t record.Trial) bool { return stolen(t, stat.DefaultRules()) }
 
+// Disturbed says what the machine did to a trial so that it cannot count, or "".
+func Disturbed(t record.Trial) string { return disturbed(t, stat.DefaultRules()) }
+
+func disturbed(t record.Trial, rules stat.Rules) string {
+	switch {
+	case stolen(t, rules):
+		return "the host took CPU time away (steal)"
+	case t.Throttle.Periods > 0:
+		return "a CPU quota stopped the processes (cgroup throttling)"
+	case t.Throttle.Thermal > 0:
+		return "a processor slowed down from heat (thermal throttling)"
+	case rules.Changed(t.Throttle.KHzBefore, t.Throttle.KHzAfter):
+		return "the clock frequency of the server's core changed"
+	}
+	return ""
+}
+
 func stolen(t record.Trial, rules stat.Rules) bool {
 	var stolen, total int64
 	for _, c := range t.CPU {
@@ -29,9 +46,11 @@ func exclude(t record.Trial, rules stat.Rules) string {
 		return "nothing was answered"
 	case t.Load.Sent == 0 && !t.Arm.Answers():
 		return "nothing was asked"
-	case stolen(t, rules):
-		return "the host took CPU time away (steal)"
-	case t.ServerNAPI <= 0:
+	}
+	if why := disturbed(t, rules); why != "" && t.Search == nil { // a search has left out such steps itself
+		return why
+	}
+	if t.ServerNAPI <= 0 {
 		return "the receive thread of the server's interface did no work, so receive work was charged elsewhere"
 	}
 	return unproven(t)

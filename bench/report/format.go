@@ -106,5 +106,9 @@ func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return Group(float64(n)) + " " + what + "s"
+	ending := "s"
+	if strings.HasSuffix(what, "ch") {
+		ending = "es"
+	}
+	return Group(float64(n)) + " " + what + ending
 }

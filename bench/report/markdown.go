@@ -91,6 +91,11 @@ func metricTitle(name string) string {
 		p99Metric:     "latency, p99",
 		p999Metric:    "latency, p99.9",
 		answersMetric: "answers/s",
+
+		maxQPSMetric: "highest rate, 0.1 % lost", maxQPS05Metric: "highest rate, 0.5 % lost",
+		p50Metric + "_load25": "latency at a quarter load, median", p99Metric + "_load25": "latency at a quarter load, p99",
+		p50Metric + "_load50": "latency at half load, median", p99Metric + "_load50": "latency at half load, p99",
+		p50Metric + "_load75": "latency at three quarters' load, median", p99Metric + "_load75": "latency at three quarters' load, p99",
 	}
 	if t, ok := titles[name]; ok {
 		return t

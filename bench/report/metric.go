@@ -24,6 +24,9 @@ const (
 	p99Metric     = "latency_us_p99"
 	p999Metric    = "latency_us_p99_9"
 	answersMetric = "answers_per_s"
+
+	maxQPSMetric   = "max_qps_0_1pct"
+	maxQPS05Metric = "max_qps_0_5pct"
 )
 
 var metrics = []metric{
@@ -34,12 +37,23 @@ var metrics = []metric{
 	{p99Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P99 }},
 	{p999Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P999 }},
 	{answersMetric, plan.Max, stat.Higher, false, answersPerS},
+	{maxQPSMetric, plan.Search, stat.Higher, false, maxQPS},
+	{maxQPS05Metric, plan.Search, stat.Higher, false, maxQPS05},
+	{p50Metric + "_load25", plan.Load25, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P50 }},
+	{p99Metric + "_load25", plan.Load25, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P99 }},
+	{p50Metric + "_load50", plan.Load50, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P50 }},
+	{p99Metric + "_load50", plan.Load50, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P99 }},
+	{p50Metric + "_load75", plan.Load75, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P50 }},
+	{p99Metric + "_load75", plan.Load75, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P99 }},
 }
 
 // limit is how far the control may stray for verdicts in this metric.
 func (m metric) limit(r stat.Rules) float64 {
-	if m.latency {
+	switch {
+	case m.latency:
 		return r.ControlLatency
+	case m.measure == plan.Search:
+		return r.ControlSearch
 	}
 	return r.Control
 }

@@ -36,6 +36,7 @@ func (d *data) notes(s Summary) []string {
 	}
 	notes = append(notes, d.controlNotes()...)
 	notes = append(notes, d.armNotes(s)...)
+	notes = append(notes, d.searchNotes()...)
 	notes = append(notes, d.strayNote()...)
 	return append(notes, d.trialWarnings()...)
 }

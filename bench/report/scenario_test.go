@@ -59,7 +59,7 @@ func imagine(w world) record.Run {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	drift := 1.0
-	for _, slot := range p.Slots {
+	for _, slot := range append(p.Slots, plan.SearchSlots(spec)...) {
 		if slot.Position == 0 {
 			drift = math.Exp(0.05 * rng.NormFloat64())
 		}
@@ -77,21 +77,31 @@ func imagine(w world) record.Run {
 
 // trial is one whose queries take factor times 4 µs of the server's core, in intervals of one second.
 func trial(slot plan.Slot, factor float64, spec plan.Spec) record.Trial {
-	answered, busy := float64(spec.Rate), 0.0
-	if slot.Measure == plan.Max {
-		answered, busy = 0.98e9/(4000*factor), 0.98
-	} else {
+	const most = 1e9 / 4000 // what the baseline could answer
+	answered, busy := float64(spec.Rate), 0.98
+	switch {
+	case slot.Measure == plan.Max || slot.Measure == plan.Search:
+		answered = 0.98 * most / factor
+	case slot.Measure != plan.Fixed:
+		answered, busy = slot.Measure.Share()*0.95*most, 0.5
+	default:
 		busy = answered * 4000 * factor / 1e9
 	}
 	t := record.Trial{
 		Slot: slot, Duration: 1e9, Answered: uint64(answered),
 		Server: int64(0.6 * busy * 1e9), ServerNAPI: int64(0.4 * busy * 1e9),
 		Load: record.Load{
-			SendQPS: answered, Sent: uint64(answered),
+			SendQPS: answered, OfferedQPS: answered, Sent: uint64(answered),
 			Latency: record.Latency{P50: 40 * factor, P90: 60 * factor, P99: 90 * factor, P999: 150 * factor},
 		},
 		Tracking: slot.Arm.Tracks(),
 		CPU:      []record.CPU{{ID: 0, System: int64(busy * 1e9), Idle: int64((1 - busy) * 1e9)}, {ID: 1, System: 5e8, Idle: 5e8}},
+	}
+	if slot.Measure == plan.Search {
+		strict, loose := 0.95*most/factor, 0.97*most/factor
+		t.Search = &record.Search{Found: []record.Found{
+			{LossRatio: strictLoss, QPS: strict, AtMost: 1.02 * strict}, {LossRatio: looseLoss, QPS: loose, AtMost: 1.02 * loose},
+		}}
 	}
 	if slot.Arm == plan.On {
 		t.Conntrack.Entries = uint64(slot.Flows.Flows())
@@ -124,9 +134,34 @@ var scenarios = []struct {
 			t.CPU[0].Steal, t.CPU[0].Idle = 5e8, 0
 		}
 	}}},
+	{"held back by a quota, by heat and by its clock", world{edit: func(t *record.Trial) {
+		switch t.Block {
+		case 1:
+			t.Throttle.Periods = 3
+		case 2:
+			t.Throttle.Thermal = 1
+		case 3:
+			t.Throttle.KHzBefore, t.Throttle.KHzAfter = 3_000_000, 2_400_000
+		case 4:
+			t.Throttle.KHzBefore, t.Throttle.KHzAfter = 3_000_000, 2_900_000
+		}
+	}}},
+	{"searches that come to no end", world{edit: func(t *record.Trial) {
+		if t.Search == nil {
+			return
+		}
+		f := &t.Search.Found[0]
+		f.Unfinished, f.AtMost = true, 1.08*f.QPS
+		if t.Block == 0 && t.Arm == plan.On {
+			f.AtMost = 1.2 * f.QPS
+		}
+	}}},
 	{"the generator sets the pace flat out", world{edit: func(t *record.Trial) {
 		if on(t.Slot, plan.Max) {
 			t.Load.GeneratorLimited = true
+		}
+		if t.Search != nil {
+			t.Search.Found[0].Limited = true
 		}
 	}}},
 	{"the generator sets the pace only without tracking", world{edit: func(t *record.Trial) {
@@ -183,7 +218,7 @@ func TestStoppedEarly(t *testing.T) {
 	require.Equal(t, Inconclusive, s.Verdict)
 	require.Contains(t, s.Reasons[0], "pairs")
 	require.Contains(t, s.Answers[0], "cannot say")
-	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after 40 of %d trials", run.Header.Plan.Trials()))
+	require.Contains(t, s.Notes, fmt.Sprintf("the run was stopped after 40 of %d trials", run.Header.Plan.Trials()+run.Header.Plan.SearchTrials()))
 	require.Contains(t, s.Notes, "line 42 is cut short")
 	report := string(rendered(t, s.Markdown))
 	require.Contains(t, report, "do not quote them")
@@ -229,7 +264,8 @@ func TestForeignTrials(t *testing.T) {
 // A trial that the host stole from costs the run nothing when it was made again, and a slot when it was not.
 func TestTrialsMadeAgain(t *testing.T) {
 	steal := func(t *record.Trial) { t.CPU[0].Steal = t.CPU[0].Total() / 2 }
-	run := imagine(world{})
+	run := imagine(world{header: func(h *record.Header) { h.Plan.Searches = 0 }})
+	run.Trials = run.Trials[:run.Header.Plan.Trials()]
 	planned := len(run.Trials)
 	var records []record.Trial
 	for i, trial := range run.Trials {

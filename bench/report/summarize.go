@@ -52,7 +52,7 @@ func Summarize(run record.Run) (Summary, error) {
 // sift sorts the trials that count into cells, and counts the others by reason.
 func sift(run record.Run) (*data, Trials, error) {
 	spec, rules := run.Header.Plan, stat.DefaultRules()
-	count := Trials{Planned: spec.Trials(), Recorded: len(run.Trials), Why: map[string]int{}}
+	count := Trials{Planned: spec.Trials() + spec.SearchTrials(), Recorded: len(run.Trials), Why: map[string]int{}}
 	if len(run.Trials) == 0 {
 		return nil, count, errors.New("summarize run: no trial was recorded: run it again")
 	}
@@ -77,7 +77,7 @@ func sift(run record.Run) (*data, Trials, error) {
 		if d.cells[t.Cell] == nil {
 			d.cells[t.Cell] = map[int]record.Trial{}
 		}
-		if !spec.Has(t.Cell) {
+		if !spec.Has(t.Cell) && !spec.Searched(t.Cell) {
 			return nil, count, fmt.Errorf("summarize run: block %d holds %s, which its plan does not", t.Block, t.Cell)
 		}
 		if _, twice := d.cells[t.Cell][t.Block]; twice {
@@ -136,9 +136,14 @@ func (s Summary) headline() (Comparison, bool) {
 	return Comparison{}, false
 }
 
+// allMeasures are the measures of both phases.
+func allMeasures(spec plan.Spec) []plan.Measure {
+	return append(spec.Measures(), spec.SearchMeasures()...)
+}
+
 // metrics are those that the plan has a measure for.
 func (d *data) metrics() []metric {
-	measured := d.spec.Measures()
+	measured := allMeasures(d.spec)
 	return slices.DeleteFunc(slices.Clone(metrics), func(m metric) bool { return !slices.Contains(measured, m.measure) })
 }
 
@@ -201,24 +206,30 @@ func (d *data) arm(arm plan.Arm, flows plan.Pattern) Arm {
 	a.CPU, a.Server, a.NAPI = d.estimate(fixed, cpuPerQuery), d.estimate(fixed, serverPerQuery), d.estimate(fixed, napiPerQuery)
 	a.Offered = d.estimate(fixed, cpuPerOffered)
 	a.SendQPS = d.estimate(fixed, func(t record.Trial) float64 { return t.Load.SendQPS })
-	latency := func(of func(record.Latency) float64) *stat.Estimate {
-		return d.estimate(fixed, func(t record.Trial) float64 { return of(t.Load.Latency) })
-	}
-	a.Latency = Latency{
-		P50:   latency(func(l record.Latency) float64 { return l.P50 }),
-		P90:   latency(func(l record.Latency) float64 { return l.P90 }),
-		P99:   latency(func(l record.Latency) float64 { return l.P99 }),
-		P999:  latency(func(l record.Latency) float64 { return l.P999 }),
-		P9999: latency(func(l record.Latency) float64 { return l.P9999 }),
-		Max:   latency(func(l record.Latency) float64 { return l.Max }),
-		Mean:  latency(func(l record.Latency) float64 { return l.Mean }),
-	}
+	a.Latency = d.latency(fixed)
 	a.LossRatio, a.LossExplained = d.loss(fixed), d.lossExplained(fixed)
 	a.AnswersPerS = d.estimate(full, answersPerS)
 	a.ServerBusy = d.estimate(full, serverBusy)
 	a.Limited = a.AnswersPerS != nil && (a.ServerBusy == nil || a.ServerBusy.Median < d.rules.Saturated || d.generatorLimited(full))
 	a.Conntrack = d.conntrack(fixed, full)
+	d.searched(&a)
+	a.Counters = d.counters(fixed)
 	return a
+}
+
+func (d *data) latency(cell plan.Cell) Latency {
+	of := func(of func(record.Latency) float64) *stat.Estimate {
+		return d.estimate(cell, func(t record.Trial) float64 { return of(t.Load.Latency) })
+	}
+	return Latency{
+		P50:   of(func(l record.Latency) float64 { return l.P50 }),
+		P90:   of(func(l record.Latency) float64 { return l.P90 }),
+		P99:   of(func(l record.Latency) float64 { return l.P99 }),
+		P999:  of(func(l record.Latency) float64 { return l.P999 }),
+		P9999: of(func(l record.Latency) float64 { return l.P9999 }),
+		Max:   of(func(l record.Latency) float64 { return l.Max }),
+		Mean:  of(func(l record.Latency) float64 { return l.Mean }),
+	}
 }
 
 // loss is taken over all queries: a median over trials would hide the one trial that lost half of them.
@@ -272,13 +283,18 @@ func (d *data) conntrack(cells ...plan.Cell) record.Conntrack {
 
 // generatorLimited reports whether the generator says of most of a cell's trials that it set the pace.
 func (d *data) generatorLimited(cell plan.Cell) bool {
-	limited := 0
+	return d.mostly(cell, func(t record.Trial) bool { return t.Load.GeneratorLimited })
+}
+
+// mostly reports whether something is so of most of a cell's trials.
+func (d *data) mostly(cell plan.Cell, is func(record.Trial) bool) bool {
+	so := 0
 	for _, t := range d.cells[cell] {
-		if t.Load.GeneratorLimited {
-			limited++
+		if is(t) {
+			so++
 		}
 	}
-	return 2*limited > len(d.cells[cell])
+	return 2*so > len(d.cells[cell])
 }
 
 // tidy rounds to six significant digits, which is more than any of this means, and the same on every

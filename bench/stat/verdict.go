@@ -30,7 +30,9 @@ type Rules struct {
 	MinPairs       int     `json:"min_pairs"`       // fewer pairs than this prove nothing
 	Control        float64 `json:"control"`         // the control's interval, and any "no difference", stays within this share of 1
 	ControlLatency float64 `json:"control_latency"` // the same for latency, which is noisier than CPU time
+	ControlSearch  float64 `json:"control_search"`  // the same for the highest rate, which a search finds to a few per cent
 	Steal          float64 `json:"steal"`           // a trial that lost more than this share of its CPU time to the host is left out
+	Frequency      float64 `json:"frequency"`       // a trial during which the server's clock frequency changed by more than this share is left out
 	Excluded       float64 `json:"excluded"`        // a run with more than this share of trials left out says nothing
 	Saturated      float64 `json:"saturated"`       // the server limits a closed loop only if its core was at least this busy
 }
@@ -43,7 +45,9 @@ func DefaultRules() Rules {
 		MinPairs:       5, // an interval from fewer covers less than 88 %, however it is made
 		Control:        0.04,
 		ControlLatency: 0.10,
+		ControlSearch:  0.10,
 		Steal:          maxSteal,
+		Frequency:      0.10,
 		Excluded:       0.10,
 		Saturated:      0.90,
 	}
@@ -61,6 +65,12 @@ const maxSteal = 0.05
 // Stolen reports whether a trial is to be left out because the hypervisor took the CPU away: stolen is
 // the steal time and total all CPU time of the interval, on the CPUs used, in one unit.
 func (r Rules) Stolen(stolen, total float64) bool { return stolen > r.Steal*total }
+
+// Changed reports whether a trial is to be left out because the clock of the server's core ran at another frequency at
+// its end than at its beginning. A machine that does not tell says 0.
+func (r Rules) Changed(before, after uint64) bool {
+	return before > 0 && after > 0 && math.Abs(float64(after)/float64(before)-1) > r.Frequency
+}
 
 // TooMany reports whether so many trials were left out that the run says nothing.
 func (r Rules) TooMany(excluded, trials int) bool {

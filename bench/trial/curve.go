@@ -89,7 +89,7 @@ func (r *Rig) Curve(ctx context.Context, rate float64, mix string, seed uint64) 
 		Limit: table.Limit, Buckets: table.Buckets, UnrepliedS: shape.life.Seconds(), StreamS: shape.life.Seconds(),
 		NewPerS: rate, KnownPerS: knownFlows, LogLines: []string{},
 	}
-	w := watch{rig: r, curve: &c, shape: shape, load: Load{Mix: mix, Seed: seed, Walk: true}}
+	w := curveWatch{rig: r, curve: &c, shape: shape, load: Load{Mix: mix, Seed: seed, Walk: true}}
 	defer func() { err = errors.Join(err, w.close()) }()
 	if err := w.open(ctx); err != nil {
 		return c, err
@@ -97,8 +97,8 @@ func (r *Rig) Curve(ctx context.Context, rate float64, mix string, seed uint64) 
 	return c, w.run(ctx)
 }
 
-// watch is a fill curve being taken.
-type watch struct {
+// curveWatch is a fill curve being taken.
+type curveWatch struct {
 	rig     *Rig
 	curve   *record.Curve
 	shape   curveShape
@@ -112,7 +112,7 @@ type watch struct {
 }
 
 // open starts the generators, fills what the crowd would take too long for, and has the known flows make their entries.
-func (w *watch) open(ctx context.Context) (err error) {
+func (w *curveWatch) open(ctx context.Context) (err error) {
 	r := w.rig
 	setup := r.setup
 	setup.NodesFile = ""
@@ -145,7 +145,7 @@ func (w *watch) open(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *watch) close() error {
+func (w *curveWatch) close() error {
 	var errs []error
 	for _, g := range []*generator{w.crowd, w.singles} {
 		if g != nil {
@@ -159,7 +159,7 @@ func (w *watch) close() error {
 }
 
 // run takes the points, until the table is empty again and a new flow is answered, or ought to have been.
-func (w *watch) run(ctx context.Context) error {
+func (w *curveWatch) run(ctx context.Context) error {
 	before, err := w.rig.clocks.Snapshot()
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func (w *watch) run(ctx context.Context) error {
 }
 
 // advance notes what has come to its end at p, and says whether the curve has.
-func (w *watch) advance(p record.Point) (done bool) {
+func (w *curveWatch) advance(p record.Point) (done bool) {
 	c := w.curve
 	switch {
 	case c.FilledS == 0:
@@ -217,7 +217,7 @@ func entryBytes(before, entries uint64) float64 {
 
 func tenth(x float64) float64 { return math.Round(10*x) / 10 }
 
-func (w *watch) readLog() error {
+func (w *curveWatch) readLog() error {
 	if w.log == nil {
 		return nil
 	}

@@ -47,6 +47,9 @@ type Load struct {
 	// after the interval.
 	TimeoutS float64  `json:"timeout_s,omitempty"`
 	GraceS   *float64 `json:"grace_s,omitempty"`
+
+	// Series, if it is not nil, makes the trial of many, for which all but Flows is its own business.
+	Series Series `json:"-"`
 }
 
 type event struct {

@@ -43,10 +43,16 @@ func (r *Rig) Fill(ctx context.Context, load Load) error {
 // interval. A trial that measured nothing because the machine was busy elsewhere is no error: it is for the report to
 // leave out. A server that has fallen silent is one.
 func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
+	if load.Series != nil {
+		return r.series(ctx, t, load.Series)
+	}
 	// Some 300 µs of work on the generator's core, which would be seen in the tail of the latencies: so the warm-up's
 	// losses are in, rather than this in the interval.
 	lossesBefore, err := r.lab.Losses(lab.Server)
 	if err != nil {
+		return err
+	}
+	if err := r.watch.prepare(); err != nil {
 		return err
 	}
 	var before, after measure.Snapshot
@@ -56,13 +62,19 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 			return err
 		}
 		t.Start = time.Now().UTC()
+		if err := r.watch.begin(); err != nil {
+			return err
+		}
 		before, err = r.clocks.Snapshot()
 		return err
 	}, func() (err error) {
 		if after, err = r.clocks.Snapshot(); err != nil {
 			return err
 		}
-		return own.read(r.lab, t.Arm)
+		if err := own.read(r.lab, t.Arm); err != nil {
+			return err
+		}
+		return r.watch.end()
 	})
 	if err != nil {
 		return err
@@ -88,7 +100,7 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 	t.ReceiveErrors = lost.ReceiveBuffer
 	t.CPU = r.cpus(d)
 	t.Warnings = append(t.Warnings, warnings(t.Arm, d, got, lost)...)
-	return nil
+	return r.watch.tell(t)
 }
 
 // refused counts the packets of the server's own that a full table keeps from leaving: they are among the drops, and no

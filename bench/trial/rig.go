@@ -37,6 +37,7 @@ type Rig struct {
 	server *server
 	gen    *generator
 	clocks *measure.Reader
+	watch  *watch
 	dht    bool // the server speaks the DHT's protocol
 	silent int  // trials without an answer, up to the last
 }
@@ -68,6 +69,9 @@ func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
 		return r, err
 	}
 	if err := r.server.checkAlone(); err != nil {
+		return r, err
+	}
+	if r.watch, err = newWatch(l, r.server.PID()); err != nil {
 		return r, err
 	}
 	spec := l.Spec()
@@ -158,6 +162,9 @@ func (r *Rig) Close() error {
 	var errs []error
 	if r.clocks != nil {
 		errs = append(errs, r.clocks.Close())
+	}
+	if r.watch != nil {
+		errs = append(errs, r.watch.close())
 	}
 	if r.gen != nil {
 		errs = append(errs, r.gen.Stop())

@@ -21,7 +21,7 @@ type class struct {
 }
 
 // classes are the known flows, and the new ones of this part of the curve.
-func (w *watch) classes() [2]class {
+func (w *curveWatch) classes() [2]class {
 	known := class{gen: w.rig.gen, rate: knownFlows, flows: knownFlows}
 	switch c := w.curve; {
 	case c.FilledS == 0:
@@ -34,7 +34,7 @@ func (w *watch) classes() [2]class {
 
 // tick asks for a quarter of a second, each class on from where it was, and reads the counters after it. A query counts in
 // the tick that it was sent in.
-func (w *watch) tick(ctx context.Context) (p record.Point, err error) {
+func (w *curveWatch) tick(ctx context.Context) (p record.Point, err error) {
 	classes := w.classes()
 	grace := curveGrace.Seconds()
 	nothing := func() error { return nil }
