@@ -35,7 +35,7 @@ var ordinary = map[plan.Arm]float64{plan.Off: 1, plan.Control: 1, plan.On: 1.27,
 // imagine makes the records of a full run in such a world.
 func imagine(w world) record.Run {
 	spec := plan.Full()
-	spec.Seed, spec.Rare = 11, 0
+	spec.Seed, spec.Blocks, spec.Rare = 11, 36, 0
 	spec.Arms, spec.Patterns = []plan.Arm{plan.Off, plan.Control, plan.On, plan.Notrack}, []plan.Pattern{plan.Few, plan.Many}
 	if w.blocks > 0 {
 		spec.Blocks = w.blocks
