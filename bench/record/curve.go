@@ -1,5 +1,14 @@
 package record
 
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
 // CurveFile is what the fill curves are kept in beside [FileName]: one [Curve] a line.
 const CurveFile = "curve.jsonl"
 
@@ -33,4 +42,36 @@ type Point struct {
 	NewAnswered   float64 `json:"new_answered_per_s"`
 	KnownSent     float64 `json:"known_sent_per_s"`
 	KnownAnswered float64 `json:"known_answered_per_s"`
+}
+
+// ReadCurves reads the fill curves in a run's directory; a run that made none has no file of them, which is no error.
+// What the reader had to forgive is in warnings.
+func ReadCurves(dir string) (curves []Curve, warnings []string, err error) {
+	path := filepath.Join(dir, CurveFile)
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("open fill curves: %w", err)
+	}
+	defer file.Close()
+	torn, err := EachLine(file, false, func(line []byte, _ int) error {
+		var c Curve
+		if err := json.Unmarshal(line, &c); err != nil {
+			return fmt.Errorf("not a fill curve: %w", err)
+		}
+		if c.Limit == 0 || len(c.Points) == 0 {
+			return errors.New("a fill curve without its limit or points")
+		}
+		curves = append(curves, c)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if torn > 0 {
+		warnings = append(warnings, fmt.Sprintf("line %d of %s is cut short: the run was stopped while it was written; it is left out", torn, CurveFile))
+	}
+	return curves, warnings, nil
 }
