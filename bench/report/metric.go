@@ -24,6 +24,9 @@ const (
 	p99Metric     = "latency_us_p99"
 	p999Metric    = "latency_us_p99_9"
 	answersMetric = "answers_per_s"
+
+	maxQPSMetric   = "max_qps_0_1pct"
+	maxQPS05Metric = "max_qps_0_5pct"
 )
 
 var metrics = []metric{

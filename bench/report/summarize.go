@@ -33,7 +33,7 @@ func Summarize(run record.Run) (Summary, error) {
 	h := run.Header
 	s := Summary{
 		Machine: h.Machine, Rules: d.rules, Plan: h.Plan, Started: h.Started,
-		Command: h.Command, Versions: h.Versions, Trials: trials,
+		Command: h.Command, Versions: h.Versions, Trials: trials, Curves: append([]record.Curve{}, run.Curves...),
 	}
 	s.Arms = d.arms()
 	s.Controls = d.controls()

@@ -35,6 +35,7 @@ type Summary struct {
 	Controls    []Control         `json:"controls"` // of every metric
 	Arms        []Arm             `json:"arms"`
 	Comparisons []Comparison      `json:"comparisons"`
+	Curves      []record.Curve    `json:"curves"` // how the table filled, and what was lost then
 	Trials      Trials            `json:"trials"`
 	Notes       []string          `json:"notes"`
 	Rules       stat.Rules        `json:"rules"`
@@ -71,11 +72,34 @@ type Arm struct {
 	SendQPS     *stat.Estimate   `json:"send_qps"`            // rate reached by the fixed measure
 	Latency     Latency          `json:"latency_us"`          // at the fixed rate
 	LossRatio   *float64         `json:"loss_ratio"`          // at the fixed rate, over all queries of all trials
-	MaxQPS      *stat.Estimate   `json:"max_qps_0_1pct"`      // needs a search for the rate, which no measure does yet
 	AnswersPerS *stat.Estimate   `json:"answers_per_s"`       // closed loop
 	ServerBusy  *stat.Estimate   `json:"server_busy"`         // share of its core, closed loop
 	Limited     bool             `json:"generator_limited"`   // answers_per_s is the generator's limit, not the server's
 	Conntrack   record.Conntrack `json:"conntrack"`           // entries: median at the end of a trial; the others: sums
+
+	MaxQPS     *stat.Estimate `json:"max_qps_0_1pct"`            // highest rate offered of which at most 0.1 % was lost
+	MaxQPS05   *stat.Estimate `json:"max_qps_0_5pct"`            // the same with 0.5 %
+	MaxLimited bool           `json:"max_qps_generator_limited"` // both are lower bounds: the generator ended most searches
+	Loads      []LoadLatency  `json:"latency_at_load"`           // the least load first; empty where no search was made
+	Counters   *Counters      `json:"counters"`                  // at the fixed rate; null without hardware counters
+
+	OfferedCPU    *stat.Estimate `json:"offered_cpu_ns"` // CPU time per query offered at the fixed rate, answered or not
+	LossExplained *float64       `json:"loss_explained"` // share of the queries lost at the fixed rate that the table counts as dropped
+}
+
+// LoadLatency is the latency at a share of the highest rate that the baseline answers with at most 0.1 % lost, of the same
+// flow pattern: all arms are offered the same.
+type LoadLatency struct {
+	Share      float64        `json:"share"` // 0.25, 0.5, 0.75
+	OfferedQPS *stat.Estimate `json:"offered_qps"`
+	Latency    Latency        `json:"latency_us"`
+}
+
+// Counters are hardware events per answered query, of the server's threads and its interface's receive thread together.
+type Counters struct {
+	Cycles       *stat.Estimate `json:"cycles"`
+	Instructions *stat.Estimate `json:"instructions"`
+	CacheMisses  *stat.Estimate `json:"cache_misses"`
 }
 
 // Latency is the median over the trials of each trial's percentile, in microseconds.
