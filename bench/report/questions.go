@@ -82,6 +82,17 @@ func (s Summary) eachPattern(has func(Arm) bool, add func(flows plan.Pattern, ar
 	return any
 }
 
+// folded folds the tables of a section whose plots show the same.
+func folded(tables []page.Block) []page.Block {
+	for i, b := range tables {
+		if t, ok := b.(page.Table); ok {
+			t.Folded = true
+			tables[i] = t
+		}
+	}
+	return tables
+}
+
 // flowsName names a pattern in the middle of a sentence.
 func flowsName(flows plan.Pattern) string {
 	if flows == plan.Fresh {
@@ -116,7 +127,7 @@ func (s Summary) latencySection(section *page.Section) bool {
 		section.Body = append(section.Body, page.Text("Loads are shares of the highest rate that the baseline answers with at most 0.1 % lost; "+
 			"all arms are offered the same."))
 	}
-	section.Body = append(section.Body, tables...)
+	section.Body = append(section.Body, folded(tables)...)
 	return true
 }
 
@@ -140,7 +151,7 @@ func (s Summary) cpuSection(section *page.Section) bool {
 	}
 	section.Body = append(append(section.Body, page.Text("CPU time per answered query, all that was spent for the server. Its own "+
 		"thread pays mostly for the send path and the firewall's output hooks, the receive thread of its interface (NAPI) for the "+
-		"receive path and the hooks before and at input."), figures), tables...)
+		"receive path and the hooks before and at input."), figures), folded(tables)...)
 	return true
 }
 
@@ -171,6 +182,6 @@ func (s Summary) throughputSection(section *page.Section) bool {
 		section.Body = append(section.Body, page.Text(fmt.Sprintf("Flat out: %s queries outstanding, the next one sent when an answer comes.",
 			Group(float64(s.Plan.Window)))))
 	}
-	section.Body = append(append(section.Body, figures), tables...)
+	section.Body = append(append(section.Body, figures), folded(tables)...)
 	return true
 }

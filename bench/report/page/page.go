@@ -53,6 +53,7 @@ type Table struct {
 	Head    []string
 	Rows    [][]string
 	Words   bool // the cells are words, not figures
+	Folded  bool // on a screen only its caption is shown until it is asked for: plots beside it say the same
 }
 
 // Figures are plots to be looked at beside each other.
