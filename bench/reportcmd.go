@@ -9,32 +9,97 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"supernode/bench/record"
 	"supernode/bench/report"
 	"supernode/internal/terminal"
 )
 
+// reportOptions are the flags of "bench report".
+type reportOptions struct {
+	json bool
+	out  string
+}
+
 func reportCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "report DIR",
-		Short: "Make the report of a run again from its records; needs no root",
+	var o reportOptions
+	cmd := &cobra.Command{
+		Use:   "report DIR [OTHER]",
+		Short: "Make the report of a run again from its records, or compare two runs; needs no root",
+		Long: `report makes the report of a run again from its records: report.md, report.html, summary.json and bench.txt in DIR.
+
+With two directories it compares runs of bench conntrack, of two kernels, two machines or two releases: every figure, and
+what each arm changes against its base, in OTHER against DIR. It writes to neither directory.`,
+		Example: `  bench report out/conntrack-20250301-120000
+  bench report old new --out compared.html`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("report takes one argument, the DIR of a run, not %d", len(args))
+			if len(args) != 1 && len(args) != 2 {
+				return usagef("report takes the DIR of a run, or two to compare, not %d", len(args))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write := writeReport
-			if isComparison(args[0]) {
-				write = writePeersReport
-			}
-			err := write(args[0], cmd.OutOrStdout())
+			err := o.run(args, cmd.OutOrStdout())
 			if errors.Is(err, fs.ErrNotExist) {
 				return usageError{err}
 			}
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON instead of a table: summary.json, or the comparison")
+	cmd.Flags().StringVar(&o.out, "out", "", "`FILE` for the comparison of two runs, ending in .md or .html")
+	return cmd
+}
+
+func (o reportOptions) run(args []string, out io.Writer) error {
+	if len(args) == 2 {
+		return o.compare(args[0], args[1], out)
+	}
+	switch {
+	case o.out != "":
+		return usagef("--out: is for the comparison of two runs; the report of one is written to its DIR")
+	case o.json && isComparison(args[0]):
+		return usagef("--json: is for runs of bench conntrack; of %s, summary.json holds it", args[0])
+	case isComparison(args[0]):
+		return writePeersReport(args[0], out)
+	case o.json:
+		summary, err := report.Write(args[0])
+		if err != nil {
+			return fmt.Errorf("make report of %s: %w", args[0], err)
+		}
+		return summary.WriteJSON(out)
+	}
+	return writeReport(args[0], out)
+}
+
+// compare sets the run in b beside that in a.
+func (o reportOptions) compare(a, b string, out io.Writer) error {
+	var runs [2]record.Run
+	for i, dir := range []string{a, b} {
+		if isComparison(dir) {
+			return usagef("%s holds a comparison of servers: only runs of bench conntrack can be set beside each other", dir)
+		}
+		var err error
+		if runs[i], err = record.ReadDir(dir); err != nil {
+			return fmt.Errorf("compare runs: %w", err)
+		}
+	}
+	compared, err := report.CompareRuns(a, runs[0], b, runs[1])
+	if err != nil {
+		return fmt.Errorf("compare runs: %w", err)
+	}
+	if o.out != "" {
+		write := map[string]func(io.Writer) error{".md": compared.Markdown, ".html": compared.HTML}[filepath.Ext(o.out)]
+		if write == nil {
+			return usagef("--out %s: must end in .md or .html", o.out)
+		}
+		if err := report.Replace(o.out, write); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		return compared.WriteJSON(out)
+	}
+	return compared.Table(out, terminal.Colour(out))
 }
 
 // writeReport makes the report files in dir and prints the table.
@@ -50,6 +115,6 @@ func writeReport(dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\nreport: %s\n", path)
+	_, err = fmt.Fprintf(out, "\nreport: %s\nin a browser: %s\n", path, filepath.Join(filepath.Dir(path), report.HTMLFile))
 	return err
 }

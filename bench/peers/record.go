@@ -1,10 +1,7 @@
 package peers
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -140,30 +137,16 @@ func ReadDir(dir string) (Run, error) {
 	return run, nil
 }
 
-// Read reads records until the end of r. A last line that is cut short is what a killed run leaves: it is left out.
+// Read reads records until the end of r. A last line that is cut short is left out: see [record.EachLine].
 func Read(r io.Reader) (run Run, err error) {
-	lines := bufio.NewReader(r)
-	for number := 1; ; number++ {
-		line, err := lines.ReadBytes('\n')
-		last := errors.Is(err, io.EOF)
-		if err != nil && !last {
-			return Run{}, err
-		}
-		if len(bytes.TrimSpace(line)) == 0 && last {
-			if number == 1 {
-				return Run{}, errors.New("the file is empty: the run did not get as far as its header")
-			}
-			return run, nil
-		}
-		err = run.add(line, number == 1)
-		if err != nil && last && number > 1 && !json.Valid(line) {
-			run.Warnings = append(run.Warnings, fmt.Sprintf("line %d of the records is cut short: the run was stopped while it was written", number))
-			return run, nil
-		}
-		if err != nil {
-			return Run{}, fmt.Errorf("line %d: %w", number, err)
-		}
+	torn, err := record.EachLine(r, true, func(line []byte, number int) error { return run.add(line, number == 1) })
+	if err != nil {
+		return Run{}, err
 	}
+	if torn > 0 {
+		run.Warnings = append(run.Warnings, fmt.Sprintf("line %d of the records is cut short: the run was stopped while it was written", torn))
+	}
+	return run, nil
 }
 
 func (run *Run) add(line []byte, first bool) error {

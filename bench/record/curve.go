@@ -1,11 +1,9 @@
 package record
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,30 +67,34 @@ func AppendCurve(dir string, c Curve) error {
 	return nil
 }
 
-// ReadCurves reads the curves in a run's directory; a run without any has none. A last line that was not written to its
-// end is left out.
-func ReadCurves(dir string) ([]Curve, error) {
-	file, err := os.Open(filepath.Join(dir, CurveFile))
+// ReadCurves reads the fill curves in a run's directory; a run that made none has no file of them, which is no error.
+// What the reader had to forgive is in warnings.
+func ReadCurves(dir string) (curves []Curve, warnings []string, err error) {
+	path := filepath.Join(dir, CurveFile)
+	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open fill curves: %w", err)
+		return nil, nil, fmt.Errorf("open fill curves: %w", err)
 	}
 	defer file.Close()
-	var curves []Curve
-	for lines := bufio.NewReader(file); ; {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return curves, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", file.Name(), err)
-		}
+	torn, err := EachLine(file, false, func(line []byte, _ int) error {
 		var c Curve
 		if err := json.Unmarshal(line, &c); err != nil {
-			return nil, fmt.Errorf("read %s: line %d: %w", file.Name(), len(curves)+1, err)
+			return fmt.Errorf("not a fill curve: %w", err)
+		}
+		if c.Limit == 0 || len(c.Points) == 0 {
+			return errors.New("a fill curve without its limit or points")
 		}
 		curves = append(curves, c)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", path, err)
 	}
+	if torn > 0 {
+		warnings = append(warnings, fmt.Sprintf("line %d of %s is cut short: the run was stopped while it was written; it is left out", torn, CurveFile))
+	}
+	return curves, warnings, nil
 }

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,14 +9,15 @@ import (
 	"path/filepath"
 )
 
-// Run is a file of records read back.
+// Run is a run's records read back.
 type Run struct {
 	Header   Header
 	Trials   []Trial  // in the order they were run
+	Curves   []Curve  // of a whole directory only, in the order they were made
 	Warnings []string // what the reader had to forgive
 }
 
-// ReadDir reads the records in a run's directory.
+// ReadDir reads the records in a run's directory, and the curves if there are any.
 func ReadDir(dir string) (Run, error) {
 	path := filepath.Join(dir, FileName)
 	file, err := os.Open(path)
@@ -29,37 +29,24 @@ func ReadDir(dir string) (Run, error) {
 	if err != nil {
 		return Run{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	return run, nil
+	var warnings []string
+	run.Curves, warnings, err = ReadCurves(dir)
+	run.Warnings = append(run.Warnings, warnings...)
+	return run, err
 }
 
-// Read reads records until the end of r. A last line without its newline is what a killed run leaves:
-// it is dropped with a warning, unless nothing but the newline is missing.
+// Read reads records until the end of r. A last line that is cut short is left out with a warning: see [EachLine].
 func Read(r io.Reader) (Run, error) {
 	var run Run
-	lines := bufio.NewReader(r)
-	for number := 1; ; number++ {
-		line, err := lines.ReadBytes('\n')
-		last := errors.Is(err, io.EOF)
-		switch {
-		case err != nil && !last:
-			return Run{}, err
-		case last && len(line) == 0 && number == 1:
-			return Run{}, errors.New("the file is empty: the run did not get as far as its header")
-		case last && len(line) == 0:
-			return run, nil
-		}
-		err = run.add(line, number)
-		switch {
-		case err != nil && last && number > 1 && !json.Valid(line):
-			run.Warnings = append(run.Warnings,
-				fmt.Sprintf("line %d is cut short: the run was stopped while it was written; it is left out", number))
-			return run, nil
-		case err != nil:
-			return Run{}, fmt.Errorf("line %d: %w", number, err)
-		case last:
-			return run, nil
-		}
+	torn, err := EachLine(r, true, run.add)
+	if err != nil {
+		return Run{}, err
 	}
+	if torn > 0 {
+		run.Warnings = append(run.Warnings,
+			fmt.Sprintf("line %d is cut short: the run was stopped while it was written; it is left out", torn))
+	}
+	return run, nil
 }
 
 // add decodes one line. The kind and version are looked at before anything else, since the rest of a

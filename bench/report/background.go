@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernode/bench/plan"
+	"supernode/bench/report/page"
 )
 
 // armMeaning says what each arm is, for the method section.
@@ -19,32 +20,62 @@ var armMeaning = map[plan.Arm]string{
 	plan.Filled:  "stateful, and entries of others fill the table, so that the kernel drops every query",
 }
 
-func (d *document) method(s Summary) {
-	d.Line("## Method")
-	d.Line("")
-	d.Line("Server and generator run in two network namespaces joined by a veth pair, each with the receive work of its")
-	d.Line("interface on a core of its own (threaded NAPI). CPU time is what the scheduler charged to the server's threads and")
-	d.Line("to that receive thread, divided by the answers that arrived in the same interval. Only the ruleset differs:")
-	d.Line("")
-	for _, arm := range s.Plan.Arms {
-		d.Linef("- `%s`: %s", arm, armMeaning[arm])
+func (s Summary) controlSection() page.Section {
+	section := page.Section{ID: "control", Heading: "Can this run be believed?", Tag: s.Verdict, Answer: s.controlSentence()}
+	if len(s.Reasons) > 0 {
+		section.Answer = "Not as it is: " + strings.Join(s.Reasons, "; ") + "."
 	}
-	d.Line("")
-	d.Linef("%s, each holding every combination once in random order (seed %d)%s. %s",
-		Plural(s.Plan.Blocks, "block"), s.Plan.Seed, rare(s.Plan), timing(s.Plan))
-	d.Linef("Arms are compared within a block; shown are the median difference or ratio and its %s bootstrap interval", s.confidence())
-	d.Line("(expanded percentile, computed exactly), and the two-sided p of a Mann-Whitney U test, which ignores the")
-	d.Line("pairing and decides nothing. In each trial a packet to a port that no rule exempts proved whether the kernel tracked.")
-	d.Line("")
-	d.Linef("Rules fixed beforehand: a trial that lost more than %g %% of its CPU time to the host, that a CPU quota or heat held", 100*s.Rules.Steal)
-	d.Linef("back, or during which the server's clock frequency changed by more than %g %%, is left out, where the machine tells of", 100*s.Rules.Frequency)
-	d.Line("these (the notes say of which it does not); with more than")
-	d.Linef("%.0f %% of the trials left out, or a bad control, the run says nothing. *Slower* and *faster* need an interval that", 100*s.Rules.Excluded)
-	d.Line("misses 1 and an effect larger than any that the control's interval allows (the control of all flow patterns together or")
-	d.Linef("of the same one, whichever is wider); *no difference* needs an interval within ±%.0f %% (latency: ±%.0f %%);", 100*s.Rules.Control, 100*s.Rules.ControlLatency)
-	d.Line("all else is *inconclusive*. The comparison that decides was chosen beforehand too, and is the first sentence above;")
-	d.Line("among all the others, some miss 1 by chance.")
-	d.Line("")
+	t := page.Table{Caption: "The baseline against itself", Head: []string{"control / off", "ratio", s.confidence() + " interval", "pairs", "judgement"}}
+	for _, c := range s.Controls {
+		verdict := "good"
+		if c.Problem != "" {
+			verdict = c.Problem
+		}
+		t.Rows = append(t.Rows, []string{metricTitle(c.Metric), fmt.Sprintf("%.3f", c.Ratio), fmt.Sprintf("%.3f to %.3f", c.Lo, c.Hi), fmt.Sprint(c.N), verdict})
+	}
+	section.Body = []page.Block{
+		page.Text(fmt.Sprintf("The baseline is measured twice in every block, as `off` and as `control`. Whatever lies between the two is noise, "+
+			"and no difference smaller than that is claimed. An interval that misses 1, or reaches beyond ±%.0f %% (latency: ±%.0f %%), "+
+			"forbids verdicts; of sound runs about one in twenty is rejected this way by chance, and has to be made again.",
+			100*s.Rules.Control, 100*s.Rules.ControlLatency)),
+		t,
+	}
+	return section
+}
+
+func (s Summary) machineSection() page.Section {
+	t := page.Table{Caption: "Machine, kernel and programs", Head: []string{"what", "value"}, Words: true}
+	for _, f := range facts(s.Machine, s.Versions) {
+		t.Rows = append(t.Rows, f[:])
+	}
+	return page.Section{ID: "machine", Heading: "On what machine?", Body: []page.Block{t}}
+}
+
+func (s Summary) methodSection() page.Section {
+	arms := page.List{}
+	for _, arm := range s.Plan.Arms {
+		arms = append(arms, fmt.Sprintf("`%s`: %s", arm, armMeaning[arm]))
+	}
+	return page.Section{ID: "method", Heading: "How was it measured?", Body: []page.Block{
+		page.Text("Server and generator run in two network namespaces joined by a veth pair, each with the receive work of its " +
+			"interface on a core of its own (threaded NAPI). CPU time is what the scheduler charged to the server's threads and " +
+			"to that receive thread, divided by the answers that arrived in the same interval. Only the ruleset differs:"),
+		arms,
+		page.Text(fmt.Sprintf("%s, each holding every combination once in random order (seed %d)%s. %s "+
+			"Arms are compared within a block; shown are the median difference or ratio and its %s bootstrap interval "+
+			"(expanded percentile, computed exactly), and the two-sided p of a Mann-Whitney U test, which ignores the "+
+			"pairing and decides nothing. In each trial a packet to a port that no rule exempts proved whether the kernel tracked.",
+			Plural(s.Plan.Blocks, "block"), s.Plan.Seed, rare(s.Plan), timing(s.Plan), s.confidence())),
+		page.Text(fmt.Sprintf("Rules fixed beforehand: a trial that lost more than %g %% of its CPU time to the host, that a CPU quota or heat held back, "+
+			"or during which the server's clock frequency changed by more than %g %%, is left out, where the machine tells of these "+
+			"(the notes say of which it does not); with more than "+
+			"%.0f %% of the trials left out, or a bad control, the run says nothing. “Slower” and “faster” need an interval that "+
+			"misses 1 and an effect larger than any that the control's interval allows (the control of all flow patterns together or "+
+			"of the same one, whichever is wider); “no difference” needs an interval within ±%.0f %% (latency: ±%.0f %%); "+
+			"all else is “inconclusive”. The comparison that decides was chosen beforehand too, and is the first sentence of this page; "+
+			"among all the others, some miss 1 by chance.",
+			100*s.Rules.Steal, 100*s.Rules.Frequency, 100*s.Rules.Excluded, 100*s.Rules.Control, 100*s.Rules.ControlLatency)),
+	}}
 }
 
 // rare says which combinations are in some blocks only.
@@ -86,28 +117,32 @@ func size(bytes uint64) string {
 	return Group(float64(bytes)/(1<<20)) + " MiB"
 }
 
-func (d *document) notes(s Summary) {
-	d.Line("## Notes")
-	d.Line("")
-	for _, n := range s.Notes {
-		d.Linef("- %s", n)
+func (s Summary) leftOutSection() page.Section {
+	t := s.Trials
+	answer := fmt.Sprintf("All of the %s planned count.", Plural(t.Planned, "trial"))
+	if t.Made-t.Lost < t.Planned {
+		answer = fmt.Sprintf("%s of the %s planned count.", Group(float64(t.Made-t.Lost)), Plural(t.Planned, "trial"))
 	}
-	d.Line("- one machine, one kernel, one ruleset: another machine has other figures, which is why this is a program and not a table")
-	d.Line("- a veth pair is not a network card: drivers and interrupts are not in these figures, so the share of what a query")
-	d.Line("  costs, though hardly the nanoseconds, will be smaller behind real hardware")
-	if !slices.Contains(s.Plan.Arms, plan.Filled) {
-		d.Line("- the table of connections had room; a full one is another experiment (arm full)")
+	if t.Excluded > 0 {
+		answer = strings.TrimSuffix(answer, ".") + fmt.Sprintf("; %s left out, mostly because %s.", Plural(t.Excluded, "trial"), t.mostly())
 	}
-	d.Line("")
+	notes := append(page.List{}, s.Notes...)
+	notes = append(notes,
+		"one machine, one kernel, one ruleset: another machine has other figures, which is why this is a program and not a table",
+		"a veth pair is not a network card: drivers and interrupts are not in these figures, so the share of what a query costs, "+
+			"though hardly the nanoseconds, will be smaller behind real hardware")
+	if len(s.Curves) == 0 && !slices.Contains(s.Plan.Arms, plan.Filled) {
+		notes = append(notes, "the table of connections had room; a full one is another experiment (arm full)")
+	}
+	return page.Section{ID: "left-out", Heading: "What was left out, and what qualifies the figures?", Answer: answer, Body: []page.Block{notes}}
 }
 
-func (d *document) repeat(s Summary) {
-	d.Line("## Repeat it")
-	d.Line("")
-	d.Linef("Measured %s with:", s.Started.UTC().Format("2006-01-02 15:04 UTC"))
-	d.Line("")
-	d.Linef("    %s", strings.Join(s.Command, " "))
-	d.Line("")
-	d.Linef("`--seed %d` gives the same order of trials. `trials.jsonl` holds every trial as it was measured; `bench report DIR`", s.Plan.Seed)
-	d.Line("makes this page from it again, without root, and `benchstat -col /arm bench.txt` reads the same trials.")
+func (s Summary) repeatSection() page.Section {
+	return page.Section{ID: "repeat", Heading: "How to repeat it?", Body: []page.Block{
+		page.Text(fmt.Sprintf("Measured %s with:", s.Started.UTC().Format("2006-01-02 15:04 UTC"))),
+		page.Code(strings.Join(s.Command, " ")),
+		page.Text(fmt.Sprintf("`--seed %d` gives the same order of trials. `trials.jsonl` holds every trial as it was measured; `bench report DIR` "+
+			"makes this page from it again, without root, `bench report DIR OTHER` sets another run beside it, and "+
+			"`benchstat -col /arm bench.txt` reads the same trials.", s.Plan.Seed)),
+	}}
 }

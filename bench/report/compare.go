@@ -25,8 +25,8 @@ func (d *data) controls() []Control {
 	return out
 }
 
-// comparisons sets every arm against the baseline, and the exempted port against the tracked one: the
-// former says what is left of the cost, the latter whether exempting helped.
+// comparisons sets every arm against the baseline. The exempted port is set against the tracked one too, and so is the
+// long table: the former says whether exempting helps, the latter what the length costs.
 func (d *data) comparisons(s Summary) []Comparison {
 	out := []Comparison{}
 	for _, flows := range d.spec.Patterns {
@@ -36,7 +36,7 @@ func (d *data) comparisons(s Summary) []Comparison {
 					continue
 				}
 				out = d.compare(out, s, m, flows, arm, plan.Off)
-				if arm == plan.Notrack {
+				if arm == plan.Notrack || arm == plan.Raised {
 					out = d.compare(out, s, m, flows, arm, plan.On)
 				}
 			}

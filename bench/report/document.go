@@ -32,7 +32,15 @@ func (d *Document) Table(head []string, rows [][]string) {
 func (d *Document) Machine(m record.Machine, versions map[string]string) {
 	d.Line("## Machine")
 	d.Line("")
-	facts := [][2]string{
+	for _, f := range facts(m, versions) {
+		d.Linef("- %s: %s", f[0], f[1])
+	}
+	d.Line("")
+}
+
+// facts are what is known of the machine and the programs, by name.
+func facts(m record.Machine, versions map[string]string) [][2]string {
+	all := [][2]string{
 		{"system", m.OS}, {"kernel", m.Kernel}, {"architecture", m.Arch}, {"processor", m.CPU},
 		{"processors online", count(uint64(m.CPUs))}, {"hypervisor", m.Hypervisor}, {"memory", size(m.Memory)},
 		{"conntrack limit", count(m.ConntrackLimit)}, {"conntrack buckets", count(m.ConntrackBuckets)},
@@ -40,12 +48,7 @@ func (d *Document) Machine(m record.Machine, versions map[string]string) {
 		{"server's core", fmt.Sprint(m.ServerCPU)}, {"generator's core", fmt.Sprint(m.ClientCPU)},
 	}
 	for _, program := range slices.Sorted(maps.Keys(versions)) {
-		facts = append(facts, [2]string{program, versions[program]})
+		all = append(all, [2]string{program, versions[program]})
 	}
-	for _, f := range facts {
-		if f[1] != "" {
-			d.Linef("- %s: %s", f[0], f[1])
-		}
-	}
-	d.Line("")
+	return slices.DeleteFunc(all, func(f [2]string) bool { return f[1] == "" })
 }

@@ -54,7 +54,7 @@ func TestWrite(t *testing.T) {
 	for range 2 { // a second report replaces the first, and is the same
 		s, err := Write(dir)
 		require.NoError(t, err)
-		for _, name := range []string{SummaryFile, ReportFile, BenchFile} {
+		for _, name := range []string{SummaryFile, ReportFile, HTMLFile, BenchFile} {
 			got, err := os.ReadFile(filepath.Join(dir, name))
 			require.NoError(t, err)
 			golden(t, filepath.Join("full", name), got)

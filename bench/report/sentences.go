@@ -12,9 +12,9 @@ import (
 // phrases name what an arm adds to the baseline.
 var phrases = map[plan.Arm]string{
 	plan.On:      "connection tracking",
-	plan.Raised:  "connection tracking with the table nearly full",
-	plan.Filled:  "a full table",
 	plan.Notrack: "a stateful firewall with the port exempted (notrack)",
+	plan.Raised:  "connection tracking with a long table",
+	plan.Filled:  "connection tracking with a full table",
 }
 
 func phrase(arm plan.Arm) string {
@@ -46,6 +46,12 @@ func (s Summary) answers() []string {
 			out = append(out, s.throughputSentence(c))
 		}
 	}
+	if c, ok := s.compare(plan.Raised, plan.On, main, cpuMetric); ok {
+		out = append(out, s.raisedSentence(c))
+	}
+	for _, c := range s.Curves {
+		out = append(out, curveSentence(c))
+	}
 	if len(out) == 0 && s.Control.N > 0 {
 		out = append(out, s.controlSentence())
 	}
@@ -64,21 +70,13 @@ func others(all []plan.Pattern, but plan.Pattern) []plan.Pattern {
 
 func (s Summary) confidence() string { return level(s.Rules.Confidence) }
 
-// flowsText is how a sentence calls a pattern.
-func (s Summary) flowsText(flows plan.Pattern) string {
-	if flows == plan.Fresh {
-		return "a new flow for each query"
-	}
-	return Group(float64(flows.Flows())) + " flows"
-}
-
 // workload says what was offered, and what became of it if that is something else.
 func (s Summary) workload(flows plan.Pattern) string {
 	rate := s.Plan.RateOf(flows)
-	text := fmt.Sprintf("%s at %s queries/s", s.flowsText(flows), Group(float64(rate)))
+	text := fmt.Sprintf("%s at %s queries/s", flowsName(flows), Group(float64(rate)))
 	sent := s.arm(plan.Off, flows).SendQPS
 	if sent != nil && math.Abs(sent.Median/float64(rate)-1) > 0.02 {
-		text = fmt.Sprintf("%s at %s queries/s (%s were asked for)", s.flowsText(flows), Group(sent.Median), Group(float64(rate)))
+		text = fmt.Sprintf("%s at %s queries/s (%s were asked for)", flowsName(flows), Group(sent.Median), Group(float64(rate)))
 	}
 	return text
 }
@@ -153,7 +151,7 @@ func (s Summary) latencyClause(what string, c Comparison) string {
 }
 
 func (s Summary) throughputSentence(c Comparison) string {
-	flows := s.flowsText(c.Flows)
+	flows := flowsName(c.Flows)
 	with, without := s.arm(c.Arm, c.Flows).AnswersPerS, s.arm(c.Base, c.Flows).AnswersPerS
 	if with == nil || without == nil {
 		return fmt.Sprintf("Flat out, %s: answers per second were not measured.", flows)
@@ -172,6 +170,20 @@ func (s Summary) throughputSentence(c Comparison) string {
 			flows, figures, bound(c), interval)
 	}
 	return fmt.Sprintf("Flat out, %s: this run cannot say what %s costs in answers per second: %s.", flows, phrase(c.Arm), c.Reason)
+}
+
+// highestSentence says what tracking does to the highest rate with hardly any loss.
+func (s Summary) highestSentence(c Comparison) string {
+	with, without := s.arm(c.Arm, c.Flows).MaxQPS, s.arm(c.Base, c.Flows).MaxQPS
+	if with == nil || without == nil || c.Verdict == stat.Inconclusive {
+		return fmt.Sprintf("This run cannot say what %s does to the highest rate with at most 0.1 %% lost, %s: %s.", phrase(c.Arm), flowsName(c.Flows), c.Reason)
+	}
+	what := "a change of " + change(c.Ratio)
+	if c.Verdict == stat.NoDifference {
+		what = fmt.Sprintf("no difference; more than %.1f %% either way is ruled out", bound(c))
+	}
+	return fmt.Sprintf("The highest rate with at most 0.1 %% lost, %s: %s queries/s with %s, %s without, %s (%s interval %s).",
+		flowsName(c.Flows), Group(with.Median), phrase(c.Arm), Group(without.Median), what, s.confidence(), span(c.Lo, c.Hi))
 }
 
 // controlSentence is what a run without any arm but the baseline has to say.

@@ -33,7 +33,7 @@ func Summarize(run record.Run) (Summary, error) {
 	h := run.Header
 	s := Summary{
 		Machine: h.Machine, Rules: d.rules, Plan: h.Plan, Started: h.Started,
-		Command: h.Command, Versions: h.Versions, Trials: trials,
+		Command: h.Command, Versions: h.Versions, Trials: trials, Curves: append([]record.Curve{}, run.Curves...),
 	}
 	s.Arms = d.arms()
 	s.Controls = d.controls()
@@ -204,7 +204,7 @@ func (d *data) arm(arm plan.Arm, flows plan.Pattern) Arm {
 	full := plan.Cell{Arm: arm, Flows: flows, Measure: plan.Max}
 	a := Arm{Arm: arm, Flows: flows, FlowCount: d.spec.FlowsOf(flows), Trials: len(d.cells[fixed]) + len(d.cells[full])}
 	a.CPU, a.Server, a.NAPI = d.estimate(fixed, cpuPerQuery), d.estimate(fixed, serverPerQuery), d.estimate(fixed, napiPerQuery)
-	a.Offered = d.estimate(fixed, cpuPerOffered)
+	a.OfferedCPU = d.estimate(fixed, cpuPerOffered)
 	a.SendQPS = d.estimate(fixed, func(t record.Trial) float64 { return t.Load.SendQPS })
 	a.Latency = d.latency(fixed)
 	a.LossRatio, a.LossExplained = d.loss(fixed), d.lossExplained(fixed)

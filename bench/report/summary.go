@@ -35,6 +35,7 @@ type Summary struct {
 	Controls    []Control         `json:"controls"` // of every metric
 	Arms        []Arm             `json:"arms"`
 	Comparisons []Comparison      `json:"comparisons"`
+	Curves      []record.Curve    `json:"curves"` // how the table filled, and what was lost then
 	Trials      Trials            `json:"trials"`
 	Notes       []string          `json:"notes"`
 	Rules       stat.Rules        `json:"rules"`
@@ -68,7 +69,7 @@ type Arm struct {
 	CPU           *stat.Estimate   `json:"cpu_ns_per_query"`
 	Server        *stat.Estimate   `json:"server_ns_per_query"` // the server's threads: mostly the send path
 	NAPI          *stat.Estimate   `json:"napi_ns_per_query"`   // its interface: the receive path
-	Offered       *stat.Estimate   `json:"offered_cpu_ns"`      // the same of each query that was sent: what a dropped one costs
+	OfferedCPU    *stat.Estimate   `json:"offered_cpu_ns"`      // the same of each query that was sent: what a dropped one costs
 	SendQPS       *stat.Estimate   `json:"send_qps"`            // rate reached by the fixed measure
 	Latency       Latency          `json:"latency_us"`          // at the fixed rate
 	LossRatio     *float64         `json:"loss_ratio"`          // at the fixed rate, over all queries of all trials

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -33,7 +34,7 @@ func (s Summary) Table(w io.Writer, colour bool) error {
 		lines = append(lines, s.tableRow(a))
 	}
 	var b strings.Builder
-	layOut(&b, lines, colour)
+	layOut(&b, lines, colour, 1, 4)
 	b.WriteByte('\n')
 	for i, answer := range s.Answers {
 		if i == 0 {
@@ -95,10 +96,9 @@ func paint(text, colour string, on bool) string {
 	return colour + text + plain
 }
 
-// layOut pads the columns to equal width, words to the left and figures to the right. Widths are
+// layOut pads the columns to equal width, words to the left in the columns named, figures to the right. Widths are
 // counted before colouring, as escape sequences take no room.
-func layOut(b *strings.Builder, lines [][]cellText, colour bool) {
-	left := map[int]bool{1: true, 4: true}
+func layOut(b *strings.Builder, lines [][]cellText, colour bool, left ...int) {
 	var widths []int
 	for _, line := range lines {
 		for i, c := range line {
@@ -115,7 +115,7 @@ func layOut(b *strings.Builder, lines [][]cellText, colour bool) {
 				row.WriteString("  ")
 			}
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text))
-			if left[i] {
+			if slices.Contains(left, i) {
 				row.WriteString(paint(c.text, c.colour, colour) + pad)
 			} else {
 				row.WriteString(pad + paint(c.text, c.colour, colour))

@@ -14,6 +14,7 @@ import (
 const (
 	SummaryFile = "summary.json"
 	ReportFile  = "report.md"
+	HTMLFile    = "report.html"
 	BenchFile   = "bench.txt"
 )
 
@@ -31,6 +32,7 @@ func Write(dir string) (Summary, error) {
 	return s, errors.Join(
 		Replace(filepath.Join(dir, SummaryFile), s.WriteJSON),
 		Replace(filepath.Join(dir, ReportFile), s.Markdown),
+		Replace(filepath.Join(dir, HTMLFile), s.HTML),
 		Replace(filepath.Join(dir, BenchFile), func(w io.Writer) error { return Bench(w, run) }),
 	)
 }

@@ -1,0 +1,322 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"supernode/bench/plan"
+	"supernode/bench/record"
+	"supernode/bench/stat"
+)
+
+// Runs is one run beside another: two kernels, two machines, two releases. Its trials were not made in turns, so there are
+// no pairs: an interval holds what each run shows by itself, and whatever else differed between the two is in the ratio.
+// An effect, such as that of tracking on CPU time, is measured within each run and suffers less from that.
+type Runs struct {
+	A        RunFacts     `json:"a"`
+	B        RunFacts     `json:"b"`
+	Facts    []Fact       `json:"facts"`    // machine, programs and plan side by side
+	Warnings []string     `json:"warnings"` // what makes the two hard to compare
+	Answers  []string     `json:"answers"`  // sentences to quote, the most important first
+	Figures  []RunsRow    `json:"figures"`  // what was measured, B against A
+	Effects  []RunsEffect `json:"effects"`  // what an arm changes against its base, in B against A
+	Rules    stat.Rules   `json:"rules"`
+}
+
+// RunFacts says which run it is.
+type RunFacts struct {
+	Name    string   `json:"name"` // as the user called it
+	Verdict string   `json:"verdict"`
+	Reasons []string `json:"reasons"`
+	Command []string `json:"command"`
+}
+
+// Fact is one fact of both runs. It is empty where it is not known.
+type Fact struct {
+	Name    string `json:"name"`
+	A       string `json:"a"`
+	B       string `json:"b"`
+	Differs bool   `json:"differs"`
+}
+
+// RunsRow is one figure in both runs.
+type RunsRow struct {
+	Arm    plan.Arm      `json:"arm"`
+	Flows  plan.Pattern  `json:"flows"`
+	Metric string        `json:"metric"`
+	A      stat.Estimate `json:"a"`
+	B      stat.Estimate `json:"b"`
+	judged
+}
+
+// RunsEffect is the ratio of an arm to its base in both runs, of pairs within the blocks of each.
+type RunsEffect struct {
+	Base plan.Arm `json:"base"`
+	RunsRow
+}
+
+// judged is B/A and what may be said of it.
+type judged struct {
+	Ratio   float64      `json:"ratio"`
+	Lo      float64      `json:"lo"`
+	Hi      float64      `json:"hi"`
+	Verdict stat.Verdict `json:"verdict"`
+	Reason  string       `json:"reason,omitempty"`
+}
+
+// side is one of the two runs, worked out.
+type side struct {
+	name    string
+	summary Summary
+	data    *data
+}
+
+// CompareRuns sets run b beside run a; the names are what the user calls them. It fails where a report of either would.
+func CompareRuns(aName string, a record.Run, bName string, b record.Run) (Runs, error) {
+	var sides [2]side
+	for i, given := range []struct {
+		name string
+		run  record.Run
+	}{{aName, a}, {bName, b}} {
+		s, err := Summarize(given.run)
+		if err != nil {
+			return Runs{}, fmt.Errorf("%s: %w", given.name, err)
+		}
+		d, _, err := sift(given.run)
+		if err != nil {
+			return Runs{}, fmt.Errorf("%s: %w", given.name, err)
+		}
+		d.controls()
+		sides[i] = side{given.name, s, d}
+	}
+	r := Runs{A: sides[0].facts(), B: sides[1].facts(), Figures: []RunsRow{}, Effects: []RunsEffect{}, Answers: []string{}, Rules: sides[0].data.rules}
+	r.Facts = compareFacts(sides[0].summary, sides[1].summary)
+	r.Warnings = warnings(sides[0], sides[1])
+	r.compare(sides[0], sides[1])
+	r.Answers = append(r.Answers, r.answers()...)
+	return r, nil
+}
+
+func (s side) facts() RunFacts {
+	return RunFacts{Name: s.name, Verdict: s.summary.Verdict, Reasons: append([]string{}, s.summary.Reasons...), Command: s.summary.Command}
+}
+
+// compareFacts puts what is known of the two side by side.
+func compareFacts(a, b Summary) []Fact {
+	list := func(s Summary) [][2]string {
+		p := s.Plan
+		return append([][2]string{
+			{"measured", s.Started.UTC().Format("2006-01-02 15:04 UTC")}, {"server", serverOf(s.Command)}, {"rate, queries/s", count(uint64(p.Rate))},
+			{"queries outstanding, flat out", count(uint64(p.Window))}, {"blocks", count(uint64(p.Blocks))}, {"times", timing(p)},
+		}, facts(s.Machine, s.Versions)...)
+	}
+	var out []Fact
+	for _, f := range list(a) {
+		out = append(out, Fact{Name: f[0], A: f[1]})
+	}
+	for _, f := range list(b) {
+		i := slices.IndexFunc(out, func(known Fact) bool { return known.Name == f[0] })
+		if i < 0 {
+			i, out = len(out), append(out, Fact{Name: f[0]})
+		}
+		out[i].B = f[1]
+	}
+	for i := range out {
+		out[i].Differs = out[i].A != out[i].B
+	}
+	return out
+}
+
+// serverOf is the server a run was told to measure, our own if it was told of none.
+func serverOf(command []string) string {
+	for i, word := range command {
+		if word == "--server-cmd" && i+1 < len(command) {
+			return command[i+1]
+		}
+		if text, ok := strings.CutPrefix(word, "--server-cmd="); ok {
+			return text
+		}
+	}
+	return "supernode"
+}
+
+// warnings are what makes the two hard to compare.
+func warnings(a, b side) []string {
+	out := []string{}
+	for _, s := range []side{a, b} {
+		if len(s.summary.Reasons) > 0 {
+			out = append(out, fmt.Sprintf("%s is inconclusive by itself: %s", s.name, strings.Join(s.summary.Reasons, "; ")))
+		}
+	}
+	if x, y := serverOf(a.summary.Command), serverOf(b.summary.Command); x != y {
+		out = append(out, fmt.Sprintf("the servers differ: %s and %s", x, y))
+	}
+	for _, measure := range a.summary.Plan.Measures() {
+		if why := apartBy(measure, a.summary.Plan, b.summary.Plan); why != "" {
+			out = append(out, why)
+		}
+	}
+	if a.data.run.Header.Started.Equal(b.data.run.Header.Started) {
+		out = append(out, "both began in the same moment: is it one run, twice?")
+	}
+	return out
+}
+
+// apartBy says how the two plans differ in what decides a measure's figures, or "".
+func apartBy(m plan.Measure, a, b plan.Spec) string {
+	switch {
+	case m == plan.Fixed && a.Rate != b.Rate:
+		return fmt.Sprintf("the rates differ: %s and %s queries/s, and what a query costs depends on the rate", Group(float64(a.Rate)), Group(float64(b.Rate)))
+	case m == plan.Max && a.Window != b.Window:
+		return fmt.Sprintf("the queries outstanding flat out differ: %d and %d", a.Window, b.Window)
+	}
+	return ""
+}
+
+// compare fills in the figures and effects that both runs have.
+func (r *Runs) compare(a, b side) {
+	for _, flows := range a.data.spec.Patterns {
+		for _, m := range a.data.metrics() {
+			for _, arm := range a.data.spec.Arms {
+				cell := plan.Cell{Arm: arm, Flows: flows, Measure: m.measure}
+				xs, ys := a.data.values(cell, m.of), b.data.values(cell, m.of)
+				if len(xs) == 0 || len(ys) == 0 {
+					continue
+				}
+				row := RunsRow{Arm: arm, Flows: flows, Metric: m.name, A: *a.data.estimate(cell, m.of), B: *b.data.estimate(cell, m.of)}
+				row.judged = judgeRuns(a, b, m, xs, ys)
+				r.Figures = append(r.Figures, row)
+			}
+			for _, pair := range effects(a.data.spec.Arms) {
+				r.effect(a, b, m, flows, pair[0], pair[1])
+			}
+		}
+	}
+}
+
+// effects are the arms whose effect is compared, each with its base.
+func effects(arms []plan.Arm) [][2]plan.Arm {
+	var out [][2]plan.Arm
+	for _, arm := range arms {
+		if arm != plan.Off && arm != plan.Control {
+			out = append(out, [2]plan.Arm{arm, plan.Off})
+		}
+	}
+	return out
+}
+
+func (r *Runs) effect(a, b side, m metric, flows plan.Pattern, arm, base plan.Arm) {
+	x, y := a.data.pairs(m, flows, arm, base), b.data.pairs(m, flows, arm, base)
+	if len(x) == 0 || len(y) == 0 {
+		return
+	}
+	e := RunsEffect{Base: base, RunsRow: RunsRow{Arm: arm, Flows: flows, Metric: m.name, A: tidied(a.data.boot.Ratio(x)), B: tidied(b.data.boot.Ratio(y))}}
+	e.judged = judgeRuns(a, b, m, ratios(x), ratios(y))
+	r.Effects = append(r.Effects, e)
+}
+
+func ratios(pairs []stat.Pair) []float64 {
+	out := make([]float64, len(pairs))
+	for i, p := range pairs {
+		out[i] = p.Arm / p.Base
+	}
+	return out
+}
+
+func tidied(e stat.Estimate) stat.Estimate {
+	return stat.Estimate{Median: tidy(e.Median), Lo: tidy(e.Lo), Hi: tidy(e.Hi), N: e.N}
+}
+
+// judgeRuns says what may be said of a figure in the two runs. No claim is smaller than what either run's control shows.
+func judgeRuns(a, b side, m metric, xs, ys []float64) judged {
+	e := a.data.boot.RatioOfMedians(xs, ys)
+	j := judged{Ratio: tidy(e.Median), Lo: tidy(e.Lo), Hi: tidy(e.Hi), Verdict: stat.Inconclusive}
+	limit := m.limit(a.data.rules)
+	for _, s := range []side{a, b} {
+		if len(s.summary.Reasons) > 0 {
+			j.Reason = fmt.Sprintf("%s is inconclusive by itself", s.name)
+			return j
+		}
+		if problem := s.data.rules.CheckControl(s.data.control[m.name], limit); problem != "" {
+			j.Reason = fmt.Sprintf("%s: %s", s.name, problem)
+			return j
+		}
+	}
+	if j.Reason = apartBy(m.measure, a.data.spec, b.data.spec); j.Reason != "" {
+		return j
+	}
+	control := a.data.control[m.name]
+	if other := b.data.control[m.name]; stat.Reach(other) > stat.Reach(control) {
+		control = other
+	}
+	j.Verdict, j.Reason = a.data.rules.Judge(e, control, limit, m.better)
+	return j
+}
+
+// WriteJSON writes the comparison for programs.
+func (r Runs) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return fmt.Errorf("write comparison: %w", err)
+	}
+	return nil
+}
+
+// effectOf finds the effect of tracking in a metric, with the pattern that says most: many flows if both have them.
+func (r Runs) effectOf(arm plan.Arm, metric string) (RunsEffect, bool) {
+	best := -1
+	for i, e := range r.Effects {
+		if e.Arm == arm && e.Metric == metric && (best < 0 || e.Flows == plan.Many) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return RunsEffect{}, false
+	}
+	return r.Effects[best], true
+}
+
+// answers are sentences to quote.
+func (r Runs) answers() []string {
+	var out []string
+	for _, metric := range []string{cpuMetric, p50Metric, answersMetric} {
+		if e, ok := r.effectOf(plan.On, metric); ok {
+			out = append(out, r.effectSentence(e))
+		}
+	}
+	i := slices.IndexFunc(r.Figures, func(f RunsRow) bool { return f.Arm == plan.Off && f.Metric == cpuMetric && f.Flows == plan.Many })
+	if i >= 0 {
+		out = append(out, r.baselineSentence(r.Figures[i]))
+	}
+	return out
+}
+
+func (r Runs) effectSentence(e RunsEffect) string {
+	interval := func(x stat.Estimate) string { return fmt.Sprintf("%s (%s)", change(x.Median), span(x.Lo, x.Hi)) }
+	text := fmt.Sprintf("%s with connection tracking, %s: %s in A, %s in B", sentenceCase(metricTitle(e.Metric)), flowsName(e.Flows), interval(e.A), interval(e.B))
+	switch e.Verdict {
+	case stat.Slower, stat.Faster:
+		cost := map[bool]string{true: "more", false: "less"}[e.Verdict == stat.Slower]
+		return fmt.Sprintf("%s: it costs %s in B (ratio of the effects %.3f, interval %.3f to %.3f).", text, cost, e.Ratio, e.Lo, e.Hi)
+	case stat.NoDifference:
+		return fmt.Sprintf("%s: no difference, more than %.1f %% either way is ruled out.", text, 100*max(1-e.Lo, e.Hi-1))
+	}
+	return fmt.Sprintf("%s: whether they differ cannot be said: %s.", text, e.Reason)
+}
+
+func (r Runs) baselineSentence(f RunsRow) string {
+	text := fmt.Sprintf("Without tracking a query takes %s ns of CPU time in A and %s ns in B, %s", Group(f.A.Median), Group(f.B.Median), flowsName(f.Flows))
+	if f.Verdict == stat.Inconclusive {
+		return fmt.Sprintf("%s: whether they differ cannot be said: %s.", text, f.Reason)
+	}
+	if f.Verdict == stat.NoDifference {
+		return fmt.Sprintf("%s: no difference, more than %.1f %% either way is ruled out.", text, 100*max(1-f.Lo, f.Hi-1))
+	}
+	return fmt.Sprintf("%s: B is %s by %.1f %% (interval %s).", text, f.Verdict, 100*math.Abs(f.Ratio-1), span(f.Lo, f.Hi))
+}
