@@ -86,43 +86,59 @@ func TestConntrack(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t)
 	out := filepath.Join(t.TempDir(), "out")
-	r := begin(t, home(t), nil, short(out)...)
+	args := short(out, "--arms", "on,notrack,raised,full", "--flows", "few,new")
+	r := begin(t, home(t), nil, args...)
 	require.Zero(t, r.end(), r.told.String())
 	r.requireNothingLeft()
 
 	require.NotContains(t, r.stdout.String()+r.told.String(), "\x1b", "nobody asked for colours in a pipe")
 	require.Contains(t, r.stdout.String(), "report: "+filepath.Join(out, report.ReportFile))
 	require.Contains(t, r.stdout.String(), "notrack")
-	require.Equal(t, 1, strings.Count(r.told.String(), "\nbench: block 1 of 1, 0 of 4 trials done, "), r.told.String())
+	require.Equal(t, 1, strings.Count(r.told.String(), "\nbench: block 1 of 1, 0 of 11 trials done, "), r.told.String())
 	require.Equal(t, 5, strings.Count(r.told.String(), "\n"), r.told.String())
+	require.NoFileExists(t, filepath.Join(out, record.CurveFile), "a quick run has none")
 
 	run, err := record.ReadDir(out)
 	require.NoError(t, err)
 	require.Contains(t, run.Header.Versions["supernode"], "supernode ")
 	require.Contains(t, run.Header.Versions["loadgen"], "loadgen ")
-	require.Equal(t, append([]string{filepath.Join(r.home, "bench")}, short(out)...), run.Header.Command)
+	require.Equal(t, append([]string{filepath.Join(r.home, "bench")}, args...), run.Header.Command)
 	require.NotZero(t, run.Header.Machine.ConntrackLimit)
-	seen := map[plan.Arm]bool{}
+	seen := map[plan.Cell]bool{}
 	for _, trial := range run.Trials {
-		seen[trial.Arm] = true
-		requireProven(t, trial)
+		seen[trial.Cell] = true
+		requireProven(t, trial, run.Header.Machine.ConntrackLimit)
 	}
-	require.Len(t, seen, 4)
+	require.Len(t, seen, 11)
 	requireReportAgain(t, r.home, out)
 }
 
 // requireProven checks that a trial's record holds what proves its arm, and that who must have worked did.
-func requireProven(t *testing.T, trial record.Trial) {
+func requireProven(t *testing.T, trial record.Trial, limit uint64) {
 	t.Helper()
 	require.Equal(t, trial.Arm.Tracks(), trial.Tracking, "%s", trial.Arm)
-	if trial.Arm == plan.On {
-		require.True(t, trial.Conntrack.Entries > 0 || trial.Answered == 0)
-	} else {
-		require.Zero(t, trial.Conntrack.Entries, "%s", trial.Arm)
+	table, load := trial.Conntrack, trial.Load
+	switch trial.Arm {
+	case plan.On, plan.Raised:
+		require.True(t, table.Entries > table.Others || trial.Answered == 0)
+		if trial.Flows == plan.Fresh { // every query that got there, of the warm-up too, has an entry of its own
+			require.GreaterOrEqual(t, table.Entries-table.Others, load.Answered)
+		}
+	case plan.Filled:
+		requireDropped(t, trial, limit)
+	default:
+		require.Zero(t, table.Entries, "%s", trial.Arm)
+	}
+	if trial.Arm == plan.Raised {
+		require.InDelta(t, 0.94, float64(table.Others)/float64(limit), 0.02, "few flows are left room for")
+		require.Zero(t, table.Drop)
 	}
 	require.NotEmpty(t, trial.Load.Raw)
 	require.Len(t, trial.CPU, 2)
 	require.False(t, trial.Start.IsZero())
+	if trial.Arm == plan.Filled {
+		return
+	}
 	if trial.Answered == 0 {
 		t.Logf("this machine is too busy to answer 5,000 queries a second: %+v", trial)
 		return
@@ -134,6 +150,27 @@ func requireProven(t *testing.T, trial record.Trial) {
 		require.Positive(t, ns, "%s of %s", name, trial.Arm)
 		require.Less(t, ns, trial.Duration, "%s of %s", name, trial.Arm)
 	}
+}
+
+// requireDropped checks that a full table refused every query, and that its counter says so. What a machine that is busy
+// elsewhere loses before the table, or counts in another moment, is warned of in the record.
+func requireDropped(t *testing.T, trial record.Trial, limit uint64) {
+	t.Helper()
+	table, lost := trial.Conntrack, trial.Load.Lost
+	require.Equal(t, limit, table.Entries)
+	require.Equal(t, limit, table.Others, "nothing in it can be evicted")
+	require.Zero(t, table.EarlyDrop)
+	require.Zero(t, trial.Answered)
+	require.Equal(t, trial.Load.Sent, lost)
+	if len(trial.Warnings) > 0 || lost == 0 {
+		t.Logf("this machine is too busy to count drops: %q", trial.Warnings)
+		return
+	}
+	dropped := table.Drop
+	if table.OwnDrop != nil {
+		dropped -= *table.OwnDrop
+	}
+	require.InEpsilon(t, lost, dropped, 0.01, "%+v", table)
 }
 
 // requireReportAgain has an unprivileged user make the report from a copy of nothing but the records.
@@ -292,7 +329,7 @@ func TestOtherServer(t *testing.T) {
 	require.NotContains(t, run.Header.Versions, "supernode")
 	require.Len(t, run.Trials, 3)
 	for _, trial := range run.Trials {
-		requireProven(t, trial)
+		requireProven(t, trial, run.Header.Machine.ConntrackLimit)
 	}
 }
 

@@ -25,6 +25,9 @@ import (
 // apartEnv says that this is the second run of the test binary, in a mount namespace of its own.
 const apartEnv = "SUPERNODE_BENCH_TEST_APART"
 
+// aloneEnv says that this run of the test binary is for one test, and where the programs are.
+const aloneEnv = "SUPERNODE_BENCH_TEST_ALONE"
+
 const (
 	netnsDir = "/run/netns"
 	nobody   = 65534
@@ -42,6 +45,9 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 func testMain(m *testing.M) int {
 	if os.Geteuid() == 0 && os.Getenv(apartEnv) == "" {
 		return runApart()
+	}
+	if built = os.Getenv(aloneEnv); built != "" {
+		return m.Run()
 	}
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -102,6 +108,22 @@ func prepare() (err error) {
 		}
 	}
 	return nil
+}
+
+// alone has a test run in a process of its own, and says whether this is that process. A test that makes a lab itself must:
+// its threads end with what they did in a namespace, and what other tests started from such a thread dies with it
+// (PR_SET_PDEATHSIG).
+func alone(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(aloneEnv) != "" {
+		return true
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", patience.String())
+	cmd.Env = append(os.Environ(), aloneEnv+"="+built)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "--- PASS: "+t.Name())
+	return false
 }
 
 // home is a directory of a test's own, with the programs in it under names that tell its processes from others'.

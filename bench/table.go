@@ -93,7 +93,7 @@ func openedFlows(spec plan.Spec) int {
 func (r *experiment) fillCurves(ctx context.Context, rig *trial.Rig) error {
 	for run := range r.curves {
 		r.progress.say("fill curve %d of %d: up to a minute", run+1, r.curves)
-		c, err := rig.Curve(ctx, float64(r.plan.Rate), freshMix, r.plan.Seed+uint64(run))
+		c, err := rig.Curve(ctx, trial.CurveSpec{Rate: float64(r.plan.Rate), Mix: freshMix, Seed: r.plan.Seed + uint64(run)})
 		if ctx.Err() != nil {
 			r.progress.say("all trials are recorded; for what they say: bench report %s", r.dir)
 			return errors.Join(ctx.Err(), err)

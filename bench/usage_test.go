@@ -25,15 +25,17 @@ func TestUsage(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(used, record.FileName), nil, 0o644))
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	for _, c := range []struct{ args, says string }{
-		{"conntrack --arms sideways", `--arms: read arm "sideways": unknown: give some of off,control,on,notrack`},
+		{"conntrack --arms sideways", `--arms: read arm "sideways": unknown: give some of off,control,on,notrack,raised,full`},
 		{"conntrack --arms=", "--arms: "},
-		{"conntrack --flows some", `--flows: read flow pattern "some": unknown: give some of few,many`},
+		{"conntrack --flows some", `--flows: read flow pattern "some": unknown: give some of few,many,new`},
 		{"conntrack --blocks 0", "--blocks 0: must be 1 to 1000"},
 		{"conntrack --blocks -3", "--blocks -3: must be 1 to 1000"},
 		{"conntrack --blocks 1000000000", "--blocks 1000000000: must be 1 to 1000"},
 		{"conntrack --blocks many", `invalid argument "many" for "--blocks" flag`},
 		{"conntrack --rate 0", "--rate 0: must be at least 1"},
 		{"conntrack --rate -1", "--rate -1: must be at least 1"},
+		{"conntrack --curves -1", "--curves -1: must be 0 to 60"},
+		{"conntrack --full-limit -1", `invalid argument "-1" for "--full-limit" flag`},
 		{"conntrack --server-cmd=", "--server-cmd: must not be empty"},
 		{"conntrack --ready-timeout 0s", "--ready-timeout 0s: must be more than 0"},
 		{"conntrack --seed -1", `invalid argument "-1" for "--seed" flag`},
@@ -132,7 +134,15 @@ func TestLoad(t *testing.T) {
 	slot.Arm, slot.Position = plan.On, 3
 	require.Equal(t, fixed, load(spec, slot))
 
-	slot.Measure = plan.Max
+	slot.Flows = plan.Fresh
+	fresh := load(spec, slot)
+	require.Equal(t, freshMix, fresh.Mix)
+	require.GreaterOrEqual(t, float64(fresh.Flows), fresh.Rate*(fresh.DurationS+fresh.WarmupS), "none comes twice")
+	require.LessOrEqual(t, fresh.Flows, openedFlows(spec))
+	spec.FreshRate = 7
+	require.EqualValues(t, 7, load(spec, slot).Rate)
+
+	slot.Measure, slot.Flows = plan.Max, plan.Few
 	closed := load(spec, slot)
 	require.Zero(t, closed.Rate)
 	require.Equal(t, spec.Window, closed.Window)
@@ -144,7 +154,7 @@ func TestHelp(t *testing.T) {
 		flags   string
 	}{
 		{"", ""},
-		{"conntrack", "quick out arms flows blocks rate server-cmd ready-timeout seed"},
+		{"conntrack", "quick out arms flows blocks curves full-limit rate server-cmd ready-timeout seed"},
 		{"peers", "quick out servers server-cmd methods blocks nodes infohashes flows window mix zipf seed"},
 		{"load", "out steps server blocks flows window mix warmup measure seed"},
 		{"report", ""},

@@ -2,11 +2,14 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"supernode/internal/conntrack"
 )
@@ -104,11 +107,60 @@ func TestFullTable(t *testing.T) {
 	after, err := l.Conntrack()
 	require.NoError(t, err)
 	require.Positive(t, after.Counters.Sub(state.Counters)[conntrack.Drop])
+	requireEachDropped(t, l)
+
+	require.NoError(t, l.SwitchRules(RulesNotrack, ServerPort))
+	state, err = l.Conntrack()
+	require.NoError(t, err)
+	require.Equal(t, before.Limit, state.Count, "SwitchRules leaves the entries")
+	require.NoError(t, ask(l, netip.MustParseAddr("198.18.0.11"), l.ServerEndpoint()), "an exempt port does not care")
+	require.NoError(t, l.SwitchRules(RulesStateful, ServerPort))
 
 	require.NoError(t, l.SetRules(RulesStateful, ServerPort))
 	state, err = l.Conntrack()
 	require.NoError(t, err)
 	require.Zero(t, state.Count, "SetRules empties the table")
+}
+
+// requireEachDropped sends to a full table from new flows, and out of it, and wants each datagram among the drops: those
+// that the server's side wanted to send among the refused as well.
+func requireEachDropped(t *testing.T, l *Lab) {
+	t.Helper()
+	const sent = 500
+	before, err := l.Conntrack()
+	require.NoError(t, err)
+	refused, known, err := l.Refused(Server)
+	require.NoError(t, err)
+	dropped := func(want uint64) {
+		require.Eventually(t, func() bool {
+			after, err := l.Conntrack()
+			require.NoError(t, err)
+			return after.Counters.Sub(before.Counters)[conntrack.Drop] == want
+		}, patience, time.Millisecond, "each datagram, and no other")
+	}
+	for n := range sent {
+		c, err := listenIn(l, Client, netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, 1 + byte(n>>8), byte(n)}), 4000))
+		require.NoError(t, err)
+		_, err = c.WriteToUDPAddrPort([]byte("new"), l.ServerEndpoint())
+		require.NoError(t, errors.Join(err, c.Close()))
+		if (n+1)%100 == 0 { // more at once than the veth's ring of 256 takes might be lost there
+			dropped(uint64(n + 1))
+		}
+	}
+	out, err := listenIn(l, Server, netip.AddrPortFrom(l.ServerEndpoint().Addr(), 4000))
+	require.NoError(t, err)
+	defer out.Close()
+	const own = 3
+	for range own {
+		_, err = out.WriteToUDPAddrPort([]byte("new"), netip.MustParseAddrPort("198.18.0.99:4000"))
+		require.ErrorIs(t, err, unix.EPERM)
+	}
+	dropped(sent + own)
+	after, _, err := l.Refused(Server)
+	require.NoError(t, err)
+	if known {
+		require.EqualValues(t, own, after-refused)
+	}
 }
 
 // TestTwoLabs: labs do not see each other, though their addresses are the same.

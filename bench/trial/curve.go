@@ -28,42 +28,65 @@ const (
 	establishing = 3 * time.Second        // in which known flows become assured
 	crowdRounds  = 2.05                   // twice, and what was held up
 	longestRound = 7 * time.Second        // of the crowd; entries of others fill what it would take longer for
-	singlesFlood = 4 * time.Second
-	curveSlack   = 2 * time.Second  // by which entries outlive the flood
-	recovering   = 20 * time.Second // at most, from the end of the entries' life until the kernel has collected them
-	emptied      = 0.02             // of the limit: the table counts as empty
+	usualFlood   = 4 * time.Second        // of singles
+	singlesSpare = 1000                   // for ticks that end late
+	curveSlack   = 2 * time.Second        // by which entries outlive the flood
+	othersSlack  = 10 * time.Second       // by which those of others do
+	usualWatch   = 20 * time.Second       // until the kernel has collected what has ended
+	emptied      = 0.02                   // of the limit: the table counts as empty
 	maxLogLines  = 5
 )
 
-// curveShape is what follows for a fill curve from the table's limit and the rate of new flows. It is pure.
+// CurveSpec describes a fill curve.
+type CurveSpec struct {
+	Rate  float64       // new flows a second
+	Mix   string        // what is asked; it must not make a flow come twice
+	Seed  uint64        // of the queries
+	Flood time.Duration // for how long the full table is asked by new flows; 0: 4 s
+	Room  int           // entries that are left to new flows, others fill the rest before; 0: as many as they fill in 7 s
+	Watch time.Duration // how long the table is given to empty itself after its entries' life; 0: 20 s
+}
+
+// curveShape is what follows for a fill curve from the table's limit and what was asked for. It is pure.
 type curveShape struct {
 	crowd   int           // flows
 	singles int           // flows
 	others  uint64        // entries to fill the table with before, where the crowd would take too long
 	filling time.Duration // how long the crowd asks
+	flood   time.Duration // how long singles do
 	life    time.Duration // of an entry, from its last packet on
+	watch   time.Duration // after that
 }
 
-func shapeCurve(limit uint64, rate float64) curveShape {
-	s := curveShape{crowd: int(limit)}
-	if most := max(1, int(rate*longestRound.Seconds())); s.crowd > most {
-		s.crowd, s.others = most, limit-uint64(most)
+func shapeCurve(limit uint64, spec CurveSpec) curveShape {
+	s := curveShape{crowd: int(limit), flood: spec.Flood, watch: spec.Watch}
+	if s.flood <= 0 {
+		s.flood = usualFlood
 	}
-	round := time.Duration(float64(s.crowd) / rate * float64(time.Second))
+	if s.watch <= 0 {
+		s.watch = usualWatch
+	}
+	room := spec.Room
+	if room <= 0 {
+		room = max(1, int(spec.Rate*longestRound.Seconds()))
+	}
+	if s.crowd > room {
+		s.crowd, s.others = room, limit-uint64(room)
+	}
+	round := time.Duration(float64(s.crowd) / spec.Rate * float64(time.Second))
 	// What is asked pauses for the grace at the end of each tick.
 	round = round * curveTick / (curveTick - curveGrace)
-	s.filling = time.Duration(crowdRounds * float64(round)).Round(curveTick)
-	s.life = (round + singlesFlood + curveSlack).Round(time.Second)
-	s.filling = max(s.filling, 3*time.Second) // a small table: else nothing lives the two seconds
-	whole := singlesFlood + s.life + recovering
-	s.singles = int(rate*singlesFlood.Seconds()+singlesAfter*whole.Seconds()) + 1000
+	// In less than three seconds no flow is seen to be active for two.
+	s.filling = max(establishing, time.Duration(crowdRounds*float64(round)).Round(curveTick))
+	s.life = (round + s.flood + curveSlack + time.Second - 1).Truncate(time.Second)
+	after := s.flood + s.life + s.watch
+	s.singles = int(spec.Rate*s.flood.Seconds()+singlesAfter*after.Seconds()) + singlesSpare
 	return s
 }
 
-// Curve fills the table, from empty, with new flows, rate queries a second, until it has refused some for a while, and
-// watches what becomes of known and of new flows meanwhile and afterwards. mix is what is asked; it must not make a flow
-// come twice. In the end time-outs are restored, and the table is emptied.
-func (r *Rig) Curve(ctx context.Context, rate float64, mix string, seed uint64) (c record.Curve, err error) {
+// Curve fills the table, from empty, with new flows until it has refused some for a while, and watches what becomes of known
+// and of new flows meanwhile and afterwards. In the end time-outs are restored, and the table is emptied.
+func (r *Rig) Curve(ctx context.Context, spec CurveSpec) (c record.Curve, err error) {
 	if !r.dht {
 		return c, errors.New("it is made of DHT queries, and this server speaks something else")
 	}
@@ -77,7 +100,7 @@ func (r *Rig) Curve(ctx context.Context, rate float64, mix string, seed uint64) 
 	if table.Limit == 0 {
 		return c, fmt.Errorf("the table has no limit that can be read: %q", table.Unchecked)
 	}
-	shape := shapeCurve(table.Limit, rate)
+	shape := shapeCurve(table.Limit, spec)
 	restore, err := r.lab.SetUDPTimeouts(shape.life, shape.life)
 	if restore != nil {
 		defer func() { err = errors.Join(err, restore(), r.lab.SetRules(lab.RulesStateful, r.Port())) }()
@@ -87,9 +110,9 @@ func (r *Rig) Curve(ctx context.Context, rate float64, mix string, seed uint64) 
 	}
 	c = record.Curve{
 		Limit: table.Limit, Buckets: table.Buckets, UnrepliedS: shape.life.Seconds(), StreamS: shape.life.Seconds(),
-		NewPerS: rate, KnownPerS: knownFlows, LogLines: []string{},
+		NewPerS: spec.Rate, KnownPerS: knownFlows, LogLines: []string{},
 	}
-	w := curveWatch{rig: r, curve: &c, shape: shape, load: Load{Mix: mix, Seed: seed, Walk: true}}
+	w := curveWatch{rig: r, curve: &c, shape: shape, load: Load{Mix: spec.Mix, Seed: spec.Seed, Walk: true}}
 	defer func() { err = errors.Join(err, w.close()) }()
 	if err := w.open(ctx); err != nil {
 		return c, err
@@ -128,7 +151,7 @@ func (w *curveWatch) open(ctx context.Context) (err error) {
 		return err
 	}
 	if w.shape.others > 0 {
-		life := establishing + w.shape.filling + singlesFlood + curveSlack
+		life := establishing + w.shape.filling + w.shape.flood + othersSlack
 		added, err := r.lab.FillTableFor(ctx, w.curve.Limit-w.shape.others, life)
 		if err != nil {
 			return err
@@ -194,7 +217,7 @@ func (w *curveWatch) advance(p record.Point) (done bool) {
 		}
 		return false
 	case c.StopS == 0:
-		if p.S >= c.FilledS+singlesFlood.Seconds() {
+		if p.S >= c.FilledS+w.shape.flood.Seconds() {
 			c.StopS = p.S
 		}
 		return false
@@ -202,7 +225,7 @@ func (w *curveWatch) advance(p record.Point) (done bool) {
 		c.RecoveredS = p.S
 	}
 	empty := c.RecoveredS > 0 && float64(p.Entries) <= emptied*float64(c.Limit)
-	return empty || p.S >= c.StopS+(w.shape.life+recovering).Seconds()
+	return empty || p.S >= c.StopS+(w.shape.life+w.shape.watch).Seconds()
 }
 
 // entryBytes is how much more of the kernel's memory than before is used, for each of so many new entries, in bytes; 0 if
