@@ -186,7 +186,7 @@ func requireReportAgain(t *testing.T, dir, out string) {
 	status, stdout, stderr := ended(t, dir, asNobody, "report", again)
 	require.Zero(t, status, stderr)
 	require.Contains(t, stdout, "report: "+filepath.Join(again, report.ReportFile))
-	for _, name := range []string{report.SummaryFile, report.ReportFile, report.BenchFile} {
+	for _, name := range []string{report.SummaryFile, report.ReportFile, report.HTMLFile, report.BenchFile} {
 		want, err := os.ReadFile(filepath.Join(out, name))
 		require.NoError(t, err)
 		got, err := os.ReadFile(filepath.Join(again, name))

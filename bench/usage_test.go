@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"supernode/bench/peers"
 	"supernode/bench/plan"
 	"supernode/bench/record"
 	"supernode/internal/apart"
@@ -21,7 +22,8 @@ import (
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	dir := home(t)
-	used, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
+	used, servers, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(filepath.Join(servers, peers.FileName), nil, 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(used, record.FileName), nil, 0o644))
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	for _, c := range []struct{ args, says string }{
@@ -50,9 +52,13 @@ func TestUsage(t *testing.T) {
 		{"load --flows 60001", "--flows 60001: must be 1 to 60000"},
 		{"load --window 0", "--window 0: must be at least 1"},
 		{"load --measure 0s", "--warmup 300ms --measure 0s: must not be negative, nor the second 0"},
-		{"report", "report takes one argument, the DIR of a run, not 0"},
-		{"report a b", "report takes one argument, the DIR of a run, not 2"},
+		{"report", "report takes the DIR of a run, or two to compare, not 0"},
+		{"report a b c", "report takes the DIR of a run, or two to compare, not 3"},
 		{"report /nonexistent", "make report of /nonexistent: "},
+		{"report report/testdata/full /nonexistent", "compare runs: open records: open /nonexistent/trials.jsonl: no such file or directory"},
+		{"report " + servers + " " + servers, servers + " holds a comparison of servers: only runs of bench conntrack can be set beside each other"},
+		{"report " + servers + " --json", "--json: is for runs of bench conntrack; of " + servers + ", summary.json holds it"},
+		{"report " + used + " --out x.md", "--out: is for the comparison of two runs; the report of one is written to its DIR"},
 		{"lab sideways", `bench lab: unknown command or argument "sideways"`},
 		{"sideways", `bench: unknown command or argument "sideways"`},
 	} {
@@ -157,7 +163,7 @@ func TestHelp(t *testing.T) {
 		{"conntrack", "quick out arms flows blocks curves full-limit rate server-cmd ready-timeout seed"},
 		{"peers", "quick out servers server-cmd methods blocks nodes infohashes flows window mix zipf seed"},
 		{"load", "out steps server blocks flows window mix warmup measure seed"},
-		{"report", ""},
+		{"report", "json out"},
 		{"lab", ""},
 		{"lab up", ""},
 		{"lab clean", ""},

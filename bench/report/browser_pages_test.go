@@ -36,6 +36,13 @@ type shown struct {
 	Unscrolled []string `json:"unscrolled"` // tables wider than the page without a box to scroll in
 }
 
+// faulty has each fault that look.js looks for.
+const faulty = `<!DOCTYPE html><html><head><title>x</title></head><body><h1>a</h1><h1 id="twice" style="color:#bbb">b</h1><p id="twice"><a href="#nowhere">c</a></p>
+<div style="width:2000px">wide</div><details open><summary>s</summary><table><tr><th>1</th></tr><tr><td>2</td><td>3</td></tr></table></details>
+<table style="width:3000px"><caption>far too wide</caption><tr><td>x</td></tr></table>
+<svg viewBox="0 0 100 100" width="200" height="200"><text x="90" y="50">reaches out</text><text x="5" y="20">one</text><text x="6" y="21">two</text><rect class="f" width="9" height="9" fill="#fff"/></svg>
+<script>console.log("talks"); fetch("http://127.0.0.1:1/").catch(() => 0)</script></body></html>`
+
 func pages(t *testing.T) map[string]func(io.Writer) error {
 	a, b := imagine(world{header: func(h *record.Header) { h.Started = testTime }}), imagine(world{noise: 0.02})
 	compared, err := CompareRuns("out/old-kernel", a, "out/new-kernel", b)
@@ -58,6 +65,26 @@ func TestInChromium(t *testing.T) {
 		{720, "light", "print"}, {720, "dark", "print"}, {320, "light", "screen"}, {320, "dark", "screen"}, {768, "light", "screen"},
 		{768, "dark", "screen"}, {1280, "light", "screen"}, {1280, "dark", "screen"},
 	}
+	t.Run("finds faults", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "faulty.html")
+		require.NoError(t, os.WriteFile(path, []byte(faulty), 0o644))
+		b.show(320, "light", "screen")
+		b.open(path)
+		var found shown
+		b.eval(look, &found)
+		require.Positive(t, found.Wider)
+		require.Zero(t, found.Plots)
+		require.Len(t, found.Empty, 1)
+		require.Len(t, found.Outside, 1)
+		require.Len(t, found.Overlaps, 1)
+		require.Len(t, found.Pale, 2, "the second heading and the white mark")
+		require.Len(t, found.Unscrolled, 1)
+		require.ElementsMatch(t, found.Structure, []string{"nothing is folded on a screen", "no language", "not one h1", "no viewport", "a script", "an id twice",
+			"link to nothing: file://" + path + "#nowhere", "a table without caption", "a th without scope", "rows of different lengths: null"})
+		complaints, requests := b.said("file://" + path)
+		require.NotEmpty(t, complaints)
+		require.Equal(t, []string{"http://127.0.0.1:1/"}, requests)
+	})
 	for name, write := range pages(t) {
 		path := filepath.Join(t.TempDir(), name+".html")
 		file, err := os.Create(path)

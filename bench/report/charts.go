@@ -24,15 +24,14 @@ func value(e *stat.Estimate) plot.Value {
 // percentileChart shows how latency is spread, arm by arm.
 func percentileChart(s Summary, flows plan.Pattern, arms []Arm) plot.Chart {
 	names := []string{"p50", "p90", "p99", "p99.9", "p99.99"}
-	l := plot.Lines{
-		Title: "Latency by percentile, " + s.workload(flows), X: "percentile", Y: "latency, µs (logarithmic)", Log: true, Categories: names,
-	}
+	l := plot.Lines{Title: "Latency by percentile, " + s.workload(flows), X: "percentile", Y: "latency, µs (logarithmic)", Log: true}
 	var told []string
 	for _, a := range arms {
 		series := plot.Series{Name: string(a.Arm), Style: styleOf[a.Arm]}
 		for i, e := range []*stat.Estimate{a.Latency.P50, a.Latency.P90, a.Latency.P99, a.Latency.P999, a.Latency.P9999} {
 			if e != nil {
 				series.Points = append(series.Points, plot.Point{X: float64(i), Value: value(e)})
+				l.Categories = names[:max(i+1, len(l.Categories))]
 			}
 		}
 		l.Series = append(l.Series, series)

@@ -169,6 +169,14 @@ func (l loss) String() string {
 	return part(l.ratio())
 }
 
+// words is the same in a sentence.
+func (l loss) words() string {
+	if l.ratio() == 0 {
+		return "none"
+	}
+	return l.String()
+}
+
 // lostWhileFull adds up what was sent and answered from when the table was full to the end of the flood.
 func lostWhileFull(c record.Curve) (known, fresh loss) {
 	if c.FullS == 0 {
@@ -197,9 +205,9 @@ func curveSentence(c record.Curve) string {
 	text := fmt.Sprintf("%s was full after %s", table, secondsOf(c.FullS))
 	switch {
 	case fresh.sent > 0 && known.sent > 0:
-		text += fmt.Sprintf("; from then on %s of the queries from new flows and %s of those from known ones got no answer", fresh, known)
+		text += fmt.Sprintf("; from then on %s of the queries from new flows and %s of those from known ones got no answer", fresh.words(), known.words())
 	case fresh.sent > 0:
-		text += fmt.Sprintf("; from then on %s of the queries from new flows got no answer", fresh)
+		text += fmt.Sprintf("; from then on %s of the queries from new flows got no answer", fresh.words())
 	}
 	if c.RecoveredS <= 0 {
 		return text + ", and no new flow was answered again while it was watched."

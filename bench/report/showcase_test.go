@@ -30,10 +30,9 @@ func showcase(t testing.TB) Summary {
 	require.NoError(t, err)
 	s.Plan.Arms = append(slices.Clone(s.Plan.Arms), plan.Raised, plan.Filled)
 	s.Plan.Patterns = append(slices.Clone(s.Plan.Patterns), plan.Fresh)
-	s.addArm(plan.On, plan.Fresh, plan.On, plan.Many, 1.3)
-	s.addArm(plan.Off, plan.Fresh, plan.Off, plan.Many, 1.05)
-	s.addArm(plan.Control, plan.Fresh, plan.Control, plan.Many, 1.05)
-	s.addArm(plan.Notrack, plan.Fresh, plan.Notrack, plan.Many, 1.05)
+	for _, arm := range []plan.Arm{plan.Off, plan.Control, plan.On, plan.Notrack} {
+		s.addArm(arm, plan.Fresh, arm, plan.Many, map[bool]float64{true: 1.3, false: 1.05}[arm == plan.On])
+	}
 	for _, flows := range []plan.Pattern{plan.Few, plan.Many} {
 		s.addArm(plan.Raised, flows, plan.On, flows, 1.08)
 		s.addArm(plan.Filled, flows, plan.On, flows, 0.5)
@@ -64,7 +63,8 @@ func (s *Summary) addArm(arm plan.Arm, flows plan.Pattern, like plan.Arm, likeFl
 	for _, c := range s.Comparisons {
 		if c.Arm == like && c.Flows == likeFlows && c.Base == plan.Off {
 			c.Arm, c.Flows = arm, flows
-			c.Ratio, c.Lo, c.Hi, c.Delta = c.Ratio*factor, c.Lo*factor, c.Hi*factor, c.Delta*factor*factor
+			c.Ratio, c.Lo, c.Hi = c.Ratio*factor, c.Lo*factor, c.Hi*factor
+			c.Delta, c.DeltaLo, c.DeltaHi = c.Delta*factor, c.DeltaLo*factor, c.DeltaHi*factor
 			s.Comparisons = append(s.Comparisons, c)
 		}
 	}
@@ -150,7 +150,7 @@ func TestSections(t *testing.T) {
 func TestCurveSentences(t *testing.T) {
 	c := fillCurve(0)
 	require.Equal(t, "At 50,000 new flows a second the table of 262,144 entries was full after 5.2 s; from then on 99.60 % of the queries from "+
-		"new flows and 0 of those from known ones got no answer, and new flows were answered again 1.2 s after the flood had ended.", curveSentence(c))
+		"new flows and none of those from known ones got no answer, and new flows were answered again 1.2 s after the flood had ended.", curveSentence(c))
 	require.Contains(t, fmt.Sprint(curveNotes(c)), "holds 26,214 new flows a second for good with these time-outs, and 8,738 with the defaults")
 	require.Contains(t, fmt.Sprint(curveNotes(c)), "344 bytes of kernel memory, measured while the table filled: 86 MiB at the limit")
 

@@ -49,6 +49,8 @@ func code(text string) template.HTML {
 		part = template.HTMLEscapeString(part)
 		if i%2 == 1 {
 			part = "<code>" + part + "</code>"
+		} else {
+			part = strings.ReplaceAll(part, " %", "\u00a0%") // a figure and its sign stay on one line
 		}
 		out.WriteString(part)
 	}

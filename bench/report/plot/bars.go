@@ -42,7 +42,7 @@ func (b Bars) SVG(id string) string {
 			c.across("w", x.at(r.Value.Lo), x.at(r.Value.Hi), y)
 			end = r.Value.top()
 		}
-		c.text("t", "start", x.at(end)+6, y+fontSize/3, r.Text)
+		c.text("t o", "start", x.at(end)+6, y+fontSize/3, r.Text)
 	}
 	c.line("a", left, edge, left, bottom)
 	y := bottom + 2*lineSpace - 2

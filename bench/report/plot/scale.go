@@ -33,7 +33,7 @@ func (s scale) ticks(n int) []float64 {
 	}
 	var out []float64
 	for i := math.Ceil(s.lo/step - 1e-9); i*step <= s.hi+step*1e-9; i++ {
-		out = append(out, i*step)
+		out = append(out, i*step+0) // no minus before 0
 	}
 	return out
 }

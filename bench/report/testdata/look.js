@@ -68,7 +68,7 @@
     if (!t.caption || !t.caption.textContent) wrong("a table without caption");
     if ([...t.querySelectorAll("th")].some(th => !th.scope)) wrong("a th without scope");
     const columns = new Set([...t.rows].map(r => r.cells.length));
-    if (columns.size !== 1) wrong(`rows of different lengths: ${t.caption.textContent}`);
+    if (columns.size !== 1) wrong(`rows of different lengths: ${t.caption && t.caption.textContent}`);
     const box = t.closest(".scroll");
     const scrolls = box && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
     if (t.getBoundingClientRect().right > root.clientWidth && !scrolls) found.unscrolled.push(t.caption.textContent);
