@@ -183,10 +183,10 @@ func TestParseRequest(t *testing.T) {
 func TestResultNames(t *testing.T) {
 	p := params{rate: 1000, duration: time.Second, flows: 3}
 	require.NoError(t, p.mix.Set("ping=1"))
-	l, err := planFlows(3, wireLoopback, prefix{}.Prefix, true)
+	l, err := planFlows(3, wireLoopback, prefix{}.Prefix, true, part{})
 	require.NoError(t, err)
 	tr := newTrial(p, l)
-	tr.errors.add(203)
+	tr.errors.add(203, 1)
 	r, err := newResult(&engine{timeout: time.Second}, tr)
 	require.NoError(t, err)
 	text, err := json.Marshal(r)
