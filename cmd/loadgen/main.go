@@ -93,11 +93,11 @@ func onThread(ctx context.Context, c *config, target netip.AddrPort, stdin io.Re
 		w.watch = watcher(shown)
 		return control(ctx, w, c, stdin, stdout)
 	}
-	return single(w, c, shown, stdout)
+	return single(w, c, shown, stdout, stderr)
 }
 
 // single runs the one trial of the command line, and writes what came of it.
-func single(w *crew, c *config, l *live, stdout io.Writer) error {
+func single(w *crew, c *config, l *live, stdout, stderr io.Writer) error {
 	o, err := openOutputs(c.outputFiles, c.hdr, c.warmup, stdout)
 	if err != nil {
 		return err
@@ -109,6 +109,9 @@ func single(w *crew, c *config, l *live, stdout io.Writer) error {
 	}
 	if err := o.write(r); err != nil {
 		return err
+	}
+	if o.summary == nil && !c.quiet {
+		tellLimits(stderr, r)
 	}
 	if r.totalSent > 0 && r.totalAnswered == 0 {
 		return neverAnswered(r)

@@ -92,7 +92,7 @@ func compatible(a, b *result, anyTarget bool) error {
 		return differ("time-outs", a.TimeoutS, b.TimeoutS)
 	case a.Miss != b.Miss:
 		return differ("kinds of info_hashes (--miss)", a.Miss, b.Miss)
-	case a.MeasuredFrom.Equal(b.MeasuredFrom) && a.LatencyHDR == b.LatencyHDR && a.Sent == b.Sent:
+	case a.MeasuredFrom.Equal(b.MeasuredFrom) && a.Seed == b.Seed && a.LatencyHDR == b.LatencyHDR:
 		return fmt.Errorf("%s and %s: are the same result: give each once", name(a), name(b))
 	}
 	return nil
@@ -156,7 +156,7 @@ func mergeResults(all []*result, anyTarget bool) (*result, []string, error) {
 // readAll reads the results of the files; "-" is standard input.
 func readAll(names []string, read func(name string) ([]byte, error)) (all []*result, err error) {
 	if len(names) == 0 {
-		return nil, errors.New("merge: want the results of generators: loadgen merge FILE...")
+		return nil, errors.New("merge: want the results of generators, as in loadgen merge a.json b.json")
 	}
 	for _, name := range names {
 		text, err := read(name)

@@ -69,7 +69,7 @@ func TestPaceProperties(t *testing.T) {
 func TestPaceWakesWhenItCanSend(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPace(rapid.Float64Range(1, 1e6).Draw(t, "rate"), part{}, 0)
-			p.limit = 1e18 // none of the numbers below is due so late
+		p.limit = 1e18 // none of the numbers below is due so late
 		p.next = rapid.Int64Range(0, 1e6).Draw(t, "next")
 		p.last = p.due(p.next) - rapid.Int64Range(0, 1e5).Draw(t, "ago")
 		at := p.wake()

@@ -68,9 +68,7 @@ func (r *result) summary(w io.Writer) error {
 	if r.Interrupted {
 		b.WriteString("interrupted: the measured interval is shorter than asked for\n")
 	}
-	for _, by := range r.LimitedBy {
-		fmt.Fprintf(&b, "generator limited: %s\n", limitText[by])
-	}
+	tellLimits(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -112,6 +110,13 @@ func limitedWords(by []string) string {
 		return ""
 	}
 	return ", generator limited (" + strings.Join(by, ", ") + ")"
+}
+
+// tellLimits says, a line each, why the generator was the limit, and what to do about it.
+func tellLimits(w io.Writer, r *result) {
+	for _, by := range r.LimitedBy {
+		fmt.Fprintf(w, "generator limited: %s\n", limitText[by])
+	}
 }
 
 // limitText explains the members of generator_limited_by.
