@@ -42,6 +42,15 @@ func newBlock(p netip.Prefix) block {
 	return b
 }
 
+// share is a part of the block, or all of it if there are fewer addresses than parts: ports then tell the flows apart.
+func (b block) share(p part) block {
+	if int(b.count) >= p.threads() {
+		b.low += uint64(p.before(int(b.count)))
+		b.count = uint32(p.share(int(b.count)))
+	}
+	return b
+}
+
 // at returns address number i.
 func (b *block) at(i uint32) netip.Addr {
 	if b.is4 {

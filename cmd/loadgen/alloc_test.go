@@ -53,11 +53,10 @@ func newEngineAt(t testing.TB, serve func(*net.UDPConn), args ...string) *engine
 	t.Cleanup(func() { _ = conn.Close() })
 	c, err := parse(append(args, conn.LocalAddr().String())...)
 	require.NoError(t, err)
-	e, err := newEngine(c, conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	e, err := newEngine(c, conn.LocalAddr().(*net.UDPAddr).AddrPort(), c.part, time.Now())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.transport.Close()) })
-	e.trial = newTrial(c.params, e.layout)
-	e.joinRound()
+	e.prepare(c.params, newPopularity(c.infohashes, c.zipf), nil)
 	e.start(e.now())
 	return e
 }
@@ -70,8 +69,16 @@ func TestLoopDoesNotAllocate(t *testing.T) {
 		{"--rate", "20000", "--flows", "100000"},
 		{"--rate", "max", "--window", "64", "--flows", "1000"},
 		{"--rate", "20000", "--flows", "1000", "--walk"},
+		{"--rate", "20000", "--flows", "1000", "--arrivals", "poisson"},
+		{"--rate", "40000", "--flows", "1000", "--threads", "2"}, // half of it is this engine's
+		{"--rate", "40000", "--flows", "1000", "--threads", "2", "--arrivals", "poisson", "--walk"},
+		{"--rate", "", "--profile", "10000..20000@1ms,20000..40000@100h", "--flows", "1000"},
 	} {
-		e := newTestEngine(t, append(args, "--warmup", "0s", "--duration", time.Hour.String())...)
+		length := []string{"--duration", time.Hour.String()}
+		if args[1] == "" { // the profile says it
+			args, length = args[2:], nil
+		}
+		e := newTestEngine(t, append(append(args, "--warmup", "0s"), length...)...)
 		e.feed = newFeed()
 		e.feed.next = e.now() + feedPeriod
 		pass := func() { require.NoError(t, e.pass()) }

@@ -16,6 +16,8 @@ type request struct {
 	Walk *bool `json:"walk"`
 
 	Rate      *float64 `json:"rate"` // 0: closed loop
+	Profile   *string  `json:"profile"`
+	Arrivals  *string  `json:"arrivals"`
 	Window    *int     `json:"window"`
 	DurationS *float64 `json:"duration_s"`
 	WarmupS   *float64 `json:"warmup_s"`
@@ -49,7 +51,7 @@ func parseRequest(line []byte, c *config) (params, error) {
 		p.inOrder = *r.Walk
 	}
 	if r.Rate != nil {
-		p.rate = rate(*r.Rate)
+		p.rate, p.profile = rate(*r.Rate), nil
 	}
 	if r.Window != nil {
 		p.window = *r.Window
@@ -87,6 +89,9 @@ func parseRequest(line []byte, c *config) (params, error) {
 			return p, fmt.Errorf("grace_s %v: must be seconds, 0 to 1e9", *r.GraceS)
 		}
 	}
+	if err := r.schedule(&p); err != nil {
+		return p, err
+	}
 	if r.Mix != nil {
 		if err := p.mix.Set(*r.Mix); err != nil {
 			return p, fmt.Errorf("mix: %w", err)
@@ -104,6 +109,28 @@ func parseRequest(line []byte, c *config) (params, error) {
 	return p, p.check("", p.timeout)
 }
 
+// schedule applies what the request says of arrivals and profile.
+func (r *request) schedule(p *params) error {
+	if r.Arrivals != nil {
+		if err := p.arrivals.Set(*r.Arrivals); err != nil {
+			return fmt.Errorf("arrivals %q: %w", *r.Arrivals, err)
+		}
+	}
+	switch {
+	case r.Profile != nil && (r.Rate != nil || r.DurationS != nil):
+		return errors.New("profile: says the rates and how long, leave out rate and duration_s")
+	case r.Profile != nil:
+		var f profile
+		if err := f.Set(*r.Profile); err != nil {
+			return fmt.Errorf("profile: %w", err)
+		}
+		p.follow(f)
+	case p.profile != nil && r.DurationS != nil:
+		return errors.New("duration_s: --profile says how long, give a rate with it")
+	}
+	return nil
+}
+
 // event is one line of the control protocol's answers.
 type event struct {
 	Event  string  `json:"event"`
@@ -113,8 +140,9 @@ type event struct {
 }
 
 // control runs a trial for each line of stdin, until it ends. Between trials the flows stay alive.
-func control(ctx context.Context, e *engine, c *config, stdin io.Reader, stdout io.Writer) error {
+func control(ctx context.Context, w *crew, c *config, stdin io.Reader, stdout io.Writer) error {
 	out := json.NewEncoder(stdout) // one write a line, not buffered
+	e := w.lead
 	e.events.measuring = func() error { return out.Encode(event{Event: "measuring"}) }
 	e.events.measured = func() error { return out.Encode(event{Event: "measured"}) }
 	if err := tell(func() error { return out.Encode(event{Event: "ready", Flows: c.flows}) }); err != nil {
@@ -127,7 +155,7 @@ func control(ctx context.Context, e *engine, c *config, stdin io.Reader, stdout 
 			if errors.Is(line.err, io.EOF) {
 				return nil
 			}
-			answer, err := respond(e, c, line)
+			answer, err := respond(w, c, line)
 			if err != nil {
 				return err
 			}
@@ -144,7 +172,7 @@ func control(ctx context.Context, e *engine, c *config, stdin io.Reader, stdout 
 }
 
 // respond runs the trial that a line asks for. A bad request is an answer, too; an error ends the program.
-func respond(e *engine, c *config, line input) (event, error) {
+func respond(w *crew, c *config, line input) (event, error) {
 	if line.err != nil {
 		return event{}, fmt.Errorf("read standard input: %w", line.err)
 	}
@@ -152,7 +180,7 @@ func respond(e *engine, c *config, line input) (event, error) {
 	if err != nil {
 		return event{Event: "error", Error: err.Error()}, nil
 	}
-	r, err := e.run(p)
+	r, err := w.run(p)
 	return event{Event: "result", Result: r}, err
 }
 

@@ -18,12 +18,15 @@
 //   - A round takes each flow, and each info_hash, once (--walk): to fill a node with all of them.
 //   - A payload is what is sent. That of other protocols than the DHT's (--payload) is one datagram with a number
 //     in it; its trials, flows and schedule are the same, and what is said of KRPC here does not apply.
+//   - A profile is a list of rates, whose parts are segments of the result.
 //
 // All of it is one loop on one thread: send what is due, receive what is there, sleep until the next is due.
-// It never spins, as it may share its core with the kernel thread that delivers its packets.
+// It never spins, as it may share its core with the kernel thread that delivers its packets. Several threads (--threads)
+// are so many loops, each with its part of the flows and of the schedule, that share nothing until the trial is over.
 //
 // Times are nanoseconds on the monotonic clock since the engine began, in int64, unless said otherwise.
 //
-// Sources: BEP 5 for the queries; Gil Tene's HdrHistogram and his talks on coordinated omission for the
-// way latency is taken; RFC 2544 for 198.18.0.0/15, the range meant for benchmarks.
+// Sources: BEP 5 for the queries; Kingman's Poisson Processes (1993) for superposition and for rates that change; Gil
+// Tene's HdrHistogram and his talks on coordinated omission for the way latency is taken; RFC 2544 for 198.18.0.0/15, the
+// range meant for benchmarks.
 package main

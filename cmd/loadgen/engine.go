@@ -24,7 +24,7 @@ const (
 )
 
 // engine is everything that outlives a trial: sockets, flows, the table of queries. It belongs to one
-// goroutine, locked to its thread; only halt may be called from others.
+// goroutine, locked to its thread; only halt may be called from others. Several threads have an engine each, see crew.
 type engine struct {
 	transport udp.Transport
 	in        *udp.Inbox
@@ -36,7 +36,6 @@ type engine struct {
 	unzoned  netip.AddrPort // target, for comparing
 	layout   *layout
 	items    *popularity // info_hashes
-	unequal  *popularity // the last that took a table to make
 	seed     uint64      // of ids and info_hashes
 	timeout  time.Duration
 	payload  payload
@@ -45,10 +44,9 @@ type engine struct {
 	tokens   tokens
 	round    *round // nil before the first trial that walks
 	encoder  *encoder
-	trial    *trial      // nil between trials
-	ignored  tally       // counted into between trials
-	watch    func(*feed) // runs beside each trial, until its feed ends; may be nil
-	feed     *feed       // the trial's, if it is watched
+	trial    *trial // nil between trials
+	ignored  tally  // counted into between trials
+	feed     *feed  // the trial's, if it is watched
 	events   events
 	halted   atomic.Bool
 	message  wire.Message // the datagram at hand
@@ -64,10 +62,10 @@ type events struct {
 	measured  func() error
 }
 
-// newEngine opens the sockets.
-func newEngine(c *config, target netip.AddrPort) (*engine, error) {
+// newEngine opens the sockets of the part p of the flows. Times are since epoch.
+func newEngine(c *config, target netip.AddrPort, p part, epoch time.Time) (*engine, error) {
 	mmsg := c.io == "mmsg"
-	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, mmsg)
+	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, mmsg, p)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +83,7 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the sockets of --flows %d: %w", c.flows, err)
 	}
-	e := &engine{
+	return &engine{
 		transport: transport,
 		in:        udp.NewLongInbox(batch, maxReplyBytes),
 		queries:   udp.NewOutbox(batch),
@@ -96,12 +94,10 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 		seed:      c.seed,
 		timeout:   c.timeout,
 		payload:   c.payload,
-		epoch:     time.Now(),
+		epoch:     epoch,
 		table:     newOutstanding(c.slots(c.timeout), int64(c.timeout), rand.Uint32()),
 		encoder:   newEncoder(),
-	}
-	e.choosePopularity(c.infohashes, c.zipf)
-	return e, nil
+	}, nil
 }
 
 // now is the time on the engine's clock.
@@ -124,8 +120,9 @@ func (e *engine) idle() error {
 	return nil
 }
 
-// run runs one trial. The result is that of the trial, or of the part before halt.
-func (e *engine) run(p params) (*result, error) {
+// prepare makes ready for a trial: all memory is there when it returns. items are the info_hashes' popularity, of which
+// engines that run together share the table. f may be nil.
+func (e *engine) prepare(p params, items *popularity, f *feed) {
 	e.timeout = p.timeout
 	if size := p.slots(e.timeout); size > len(e.table.slots) {
 		issued := e.table.issued
@@ -135,50 +132,30 @@ func (e *engine) run(p params) (*result, error) {
 	e.table.abandon()
 	e.table.timeout = int64(e.timeout)
 	e.tokens.clear()
-	e.choosePopularity(p.infohashes, p.zipf)
+	e.items, e.feed = items, f
 	e.trial = newTrial(p, e.layout)
-	defer func() { e.trial = nil }()
 	e.joinRound()
-	defer e.beginFeed()()
-	e.start(e.now()) // not before all memory is there
-	for e.trial.phase != phaseDone {
+}
+
+// run runs the trial that was prepared, from the time begin on. What it returns is of the whole, or of the part before halt.
+func (e *engine) run(begin int64) (*trial, error) {
+	t := e.trial
+	defer func() {
+		if e.feed != nil {
+			e.feed.finish(t, e.now())
+		}
+		e.trial, e.feed = nil, nil
+	}()
+	e.start(begin)
+	for t.phase != phaseDone {
 		if err := e.pass(); err != nil {
 			return nil, err
 		}
 	}
-	return newResult(e, e.trial)
-}
-
-// choosePopularity sets which info_hashes are drawn, and how often. The last table is kept, as that of a million takes a
-// tenth of a second to make, in which the target's queries would wait.
-func (e *engine) choosePopularity(n int, s float64) {
-	if e.unequal != nil && e.unequal.n == uint64(n) && e.unequal.s == s {
-		e.items = e.unequal
-		return
+	if t.inOrder {
+		t.progress = e.round.progress()
 	}
-	if e.items = newPopularity(n, s); e.items.cells != nil {
-		e.unequal = e.items
-	}
-}
-
-// beginFeed begins the trial's feed, if it is watched. The returned function ends it, and waits until all
-// of it has been seen.
-func (e *engine) beginFeed() (end func()) {
-	if e.watch == nil {
-		return func() {}
-	}
-	f := newFeed()
-	e.feed = f
-	seen := make(chan struct{})
-	go func() {
-		defer close(seen)
-		e.watch(f)
-	}()
-	return func() {
-		f.finish(e.trial, e.now())
-		<-seen
-		e.feed = nil
-	}
+	return t, nil
 }
 
 // pass goes round the loop once: send what is due, sleep until more is due or something arrives, receive it.

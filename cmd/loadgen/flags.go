@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,11 +18,12 @@ type config struct {
 	replyAt int
 
 	params
-	target    string
-	sources   prefix
-	cpus      pin.List
-	io        string
-	json, hdr string
+	target  string
+	sources prefix
+	cpus    pin.List
+	io      string
+	hdr     string
+	outputFiles
 	nodesFile string
 	quiet     bool
 	floodOK   bool
@@ -33,13 +33,14 @@ type config struct {
 const (
 	maxInfohashes = 1 << 24
 	maxZipf       = 20
+	maxThreads    = 64
 )
 
 // newCommand builds the command line. start is called with what was parsed and checked.
 func newCommand(start func(*config) error) *cobra.Command {
 	c := &config{}
 	_ = c.mix.Set(defaultMix)
-	c.rate, c.grace = 1000, -1
+	c.rate, c.grace, c.arrivals = 1000, -1, arriveConstant
 	cmd := &cobra.Command{
 		Use:   "loadgen [flags] HOST:PORT",
 		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
@@ -49,9 +50,11 @@ Queries leave on a schedule that never waits for answers, and latency runs from 
 Flows are distinct source addresses and ports. See docs/loadgen.md for what the numbers mean.`,
 		Example: `  loadgen 127.0.0.1:6881
   loadgen --rate 100000 --flows 60000 --sources 198.18.0.0/15 --json - 192.168.1.2:6881
+  loadgen --profile 1000@10s,1000..50000@30s --arrivals poisson --csv load.csv 127.0.0.1:6881
+  loadgen --rate max --threads 4 --cpu 2-5 --window 1024 10.0.0.1:6881
   loadgen --rate max --window 512 --mix get_peers=1 --zipf 1 [::1]:6881
   loadgen --payload dns:example.org 127.0.0.1:53`,
-		Version:       version(),
+		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -70,6 +73,7 @@ Flows are distinct source addresses and ports. See docs/loadgen.md for what the 
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	c.register(cmd)
+	cmd.AddCommand(newMergeCommand())
 	return cmd
 }
 
@@ -80,6 +84,9 @@ func (c *config) register(cmd *cobra.Command) {
 	f.DurationVar(&c.duration, "duration", 10*time.Second, "measured interval")
 	f.DurationVar(&c.warmup, "warmup", time.Second, "time before the measured interval, at the same rate")
 	f.DurationVar(&c.timeout, "timeout", 250*time.Millisecond, "a query without an answer for this long is lost")
+	f.Var(&c.arrivals, "arrivals", "constant: evenly apart; poisson: at random, as from many who do not know of each other")
+	f.Var(&c.profile, "profile", "rates one after the other, instead of --rate and --duration: "+profileForms)
+	f.IntVar(&c.part.of, "threads", 1, "threads that send and receive, each with its own sockets and part of the flows")
 	f.IntVar(&c.window, "window", 1024, "with --rate max: queries outstanding")
 	f.Var(&c.mix, "mix", "weight of each method")
 	f.IntVar(&c.flows, "flows", 256, "distinct source addresses and ports")
@@ -87,10 +94,12 @@ func (c *config) register(cmd *cobra.Command) {
 	f.IntVar(&c.infohashes, "infohashes", 10_000, "distinct info_hashes")
 	f.Float64Var(&c.zipf, "zipf", 0, "Zipf exponent of the info_hashes' popularity; 0: all alike")
 	f.Uint64Var(&c.seed, "seed", 1, "of all that is random")
-	f.Var(&c.cpus, "cpu", "run on these processors only, as in 0,2-3")
+	f.Var(&c.cpus, "cpu", "run on these processors only, as in 0,2-3; several threads: on one each, in this order")
 	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
+	f.StringVar(&c.csv, "csv", "", "write a row for each second, each part of --profile, and the whole as CSV to this file; -: to standard output")
+	f.StringVar(&c.benchfmt, "benchfmt", "", "write the result to this file in the Go benchmark format, for benchstat; -: to standard output")
 	f.StringVar(&c.nodesFile, "nodes-file", "", "write the flows to this file as nodes: compact node info (BEP 5)")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
 	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")
@@ -100,12 +109,24 @@ func (c *config) register(cmd *cobra.Command) {
 	f.IntVar(&c.replyAt, "reply-at", 0, "with --payload hex: offset of the four bytes of {seq} in the reply (default as in the query)")
 	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{"mmsg", "net"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("arrivals", cobra.FixedCompletions([]string{"constant", "poisson"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("payload", cobra.FixedCompletions([]string{"dht", "bep15", "dns:", "hex:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	_ = cmd.RegisterFlagCompletionFunc("mix", cobra.FixedCompletions([]string{defaultMix}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check finds what is wrong with the flags together; each alone was checked when it was parsed.
 func (c *config) check(given func(flag string) bool) error {
+	if c.part.of < 1 || c.part.of > maxThreads {
+		return fmt.Errorf("--threads %d: must be 1 to %d", c.part.of, maxThreads)
+	}
+	if c.profile != nil {
+		for _, flag := range []string{"rate", "duration"} {
+			if given(flag) {
+				return fmt.Errorf("--%s: --profile says the rates and how long, leave one of them out", flag)
+			}
+		}
+		c.follow(c.profile)
+	}
 	if err := c.params.check("--", c.timeout); err != nil {
 		return err
 	}
@@ -118,6 +139,11 @@ func (c *config) check(given func(flag string) bool) error {
 		return errors.New("--json: with --control the results go to standard output, leave it out")
 	case c.control && c.hdr != "":
 		return errors.New("--hdr: with --control each result has its histogram, latency_hdr, leave it out")
+	case c.control && c.csv+c.benchfmt != "":
+		return errors.New("--csv, --benchfmt: with --control the results go to standard output as JSON, leave them out")
+	}
+	if err := oneOnStdout(c.outputFiles); err != nil {
+		return err
 	}
 	return c.checkPayload(given)
 }
@@ -171,18 +197,3 @@ func (p *prefix) String() string {
 
 // Type is what the help calls the flag's value.
 func (p *prefix) Type() string { return "CIDR" }
-
-// version is what the build says of itself.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && v == "(devel)" {
-			v = s.Value
-		}
-	}
-	return v + " " + info.GoVersion
-}

@@ -79,6 +79,21 @@ func TestFlagErrors(t *testing.T) {
 		{[]string{"--io", "xdp"}, `--io "xdp": must be mmsg or net`},
 		{[]string{"--control", "--json", "-"}, "--json: with --control"},
 		{[]string{"--control", "--hdr", "x"}, "--hdr: with --control"},
+		{[]string{"--control", "--csv", "x"}, "--csv, --benchfmt: with --control"},
+		{[]string{"--json", "-", "--benchfmt", "-"}, "--benchfmt -: --json goes to standard output already"},
+		{[]string{"--threads", "0"}, "--threads 0: must be 1 to 64"},
+		{[]string{"--threads", "65"}, "--threads 65: must be 1 to 64"},
+		{[]string{"--threads", "4", "--flows", "3"}, "--flows 3: must be at least one for each of 4 threads"},
+		{[]string{"--threads", "4", "--rate", "max", "--window", "3"}, "--window 3: must be at least one query for each of 4"},
+		{[]string{"--threads", "4", "--walk", "--infohashes", "3"}, "--infohashes 3: must be at least one for each of 4"},
+		{[]string{"--arrivals", "pareto"}, `"--arrivals" flag: must be constant or poisson`},
+		{[]string{"--arrivals", "poisson", "--rate", "max"}, "--arrivals: in a closed loop the answers decide"},
+		{[]string{"--profile", "1000"}, `"--profile" flag: "1000": must be RATE@DURATION`},
+		{[]string{"--profile", "1@1s", "--rate", "5"}, "--rate: --profile says the rates"},
+		{[]string{"--profile", "1@1s", "--duration", "5s"}, "--duration: --profile says the rates"},
+		{[]string{"--profile", "1@1s", "--window", "5"}, "--window: only means something with --rate max"},
+		{[]string{"--profile", "1000..1e6@1s", "--timeout", "50s"}, "--profile: rate 1e+06: with --timeout 50s more than"},
+		{[]string{"--profile", "1000000@1s", "--payload", "dns:a"}, "--profile: rate 1e+06: with --timeout 250ms more than 65536"},
 		{[]string{"--miss"}, "--miss: with announce_peer in the mix some info_hashes are found, give a --mix without it"},
 		{[]string{"--payload", "smtp"}, `"--payload" flag: must be dht, bep15, dns:NAME or hex:BYTES with {seq}`},
 		{[]string{"--payload", "dns:"}, `name "": its parts must have 1 to 63 letters`},
@@ -183,10 +198,10 @@ func TestParseRequest(t *testing.T) {
 func TestResultNames(t *testing.T) {
 	p := params{rate: 1000, duration: time.Second, flows: 3}
 	require.NoError(t, p.mix.Set("ping=1"))
-	l, err := planFlows(3, wireLoopback, prefix{}.Prefix, true)
+	l, err := planFlows(3, wireLoopback, prefix{}.Prefix, true, part{})
 	require.NoError(t, err)
 	tr := newTrial(p, l)
-	tr.errors.add(203)
+	tr.errors.add(203, 1)
 	r, err := newResult(&engine{timeout: time.Second}, tr)
 	require.NoError(t, err)
 	text, err := json.Marshal(r)
@@ -195,7 +210,8 @@ func TestResultNames(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &got))
 	for _, name := range []string{"target", "duration_s", "offered_qps", "sent", "answered", "lost", "late", "duplicate",
 		"malformed", "errors", "send_qps", "answer_qps", "loss_ratio", "latency_us", "flows", "mix", "schedule_slip_us",
-		"generator_limited", "answers_in_interval", "interval_ns", "served", "replies", "payload"} {
+		"generator_limited", "answers_in_interval", "interval_ns", "served", "replies", "payload",
+		"threads", "arrivals", "scheduled", "measured_from", "schedule_slip_hdr", "version"} {
 		require.Contains(t, got, name)
 	}
 	for _, name := range []string{"p50", "p90", "p99", "p99_9", "p99_99", "max", "mean"} {

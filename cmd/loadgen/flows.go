@@ -16,14 +16,15 @@ type layout struct {
 	block     block            // count 0: one flow a socket, from the address the kernel chooses
 	perSocket uint32
 	flows     int
+	first     uint32 // what flow 0 is among those of all threads
 }
 
 // loopback4 is where flows to a loopback target come from. Linux has all of 127/8 without being told.
 var loopback4 = netip.MustParsePrefix("127.1.0.0/16")
 
-// planFlows lays out n flows to target. sources may be the zero Prefix. anyAddress says that one socket
+// planFlows lays out the part p of n flows to target. sources may be the zero Prefix. anyAddress says that one socket
 // can send from many addresses; without it each flow gets a socket.
-func planFlows(n int, target netip.Addr, sources netip.Prefix, anyAddress bool) (*layout, error) {
+func planFlows(n int, target netip.Addr, sources netip.Prefix, anyAddress bool, p part) (*layout, error) {
 	given := sources.IsValid()
 	if given && sources.Addr().Is4() != target.Is4() {
 		return nil, fmt.Errorf("--sources %s: is of another address family than the target %s", sources, target)
@@ -38,20 +39,20 @@ func planFlows(n int, target netip.Addr, sources netip.Prefix, anyAddress bool) 
 	if target.Is6() {
 		wildcard = netip.IPv6Unspecified()
 	}
-	l := &layout{flows: n, perSocket: 1}
-	sockets := n
+	l := &layout{flows: p.share(n), first: uint32(p.before(n)), perSocket: 1}
+	sockets := l.flows
 	if sources.IsValid() && anyAddress {
-		l.block = newBlock(sources)
-		sockets = (n + int(l.block.count) - 1) / int(l.block.count)
-		l.perSocket = uint32((n + sockets - 1) / sockets)
+		l.block = newBlock(sources).share(p)
+		sockets = (l.flows + int(l.block.count) - 1) / int(l.block.count)
+		l.perSocket = uint32((l.flows + sockets - 1) / sockets)
 	}
 	if sockets > maxSockets {
-		return nil, tooManySockets(n, sources, anyAddress)
+		return nil, tooManySockets(n, maxSockets*p.threads(), sources, anyAddress)
 	}
 	addr := func(int) netip.Addr { return wildcard }
 	if sources.IsValid() && !anyAddress { // an address for each socket
 		b := newBlock(sources)
-		addr = func(i int) netip.Addr { return b.at(uint32(i) % b.count) }
+		addr = func(i int) netip.Addr { return b.at((l.first + uint32(i)) % b.count) }
 	}
 	for i := range sockets {
 		l.listen = append(l.listen, netip.AddrPortFrom(addr(i), 0))
@@ -59,17 +60,17 @@ func planFlows(n int, target netip.Addr, sources netip.Prefix, anyAddress bool) 
 	return l, nil
 }
 
-func tooManySockets(flows int, sources netip.Prefix, anyAddress bool) error {
+func tooManySockets(flows, most int, sources netip.Prefix, anyAddress bool) error {
 	switch {
 	case !anyAddress:
 		return fmt.Errorf("--flows %d: --io net opens a socket for each and %d is the most, use --io mmsg or fewer flows",
-			flows, maxSockets)
+			flows, most)
 	case sources.IsValid():
 		return fmt.Errorf("--flows %d: %s has too few addresses for %d sockets, give --sources a larger range or use fewer flows",
-			flows, sources, maxSockets)
+			flows, sources, most)
 	}
 	return fmt.Errorf("--flows %d: from one address at most %d, give more addresses with --sources CIDR",
-		flows, maxSockets)
+		flows, most)
 }
 
 // source is the address to send from in a flow; zero leaves it to the kernel.

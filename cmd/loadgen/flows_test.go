@@ -81,7 +81,7 @@ func TestPlanFlows(t *testing.T) {
 			if tt.sources != "" {
 				sources = netip.MustParsePrefix(tt.sources)
 			}
-			l, err := planFlows(tt.flows, netip.MustParseAddr(tt.target), sources, tt.anyAddress)
+			l, err := planFlows(tt.flows, netip.MustParseAddr(tt.target), sources, tt.anyAddress, part{})
 			if tt.err != "" {
 				require.ErrorContains(t, err, tt.err)
 				return
@@ -105,7 +105,7 @@ func TestFlowsAreFoundAgain(t *testing.T) {
 		sources string
 	}{{1000, "10.0.0.0/28"}, {14, "10.0.0.0/28"}, {15, "10.0.0.0/28"}, {1000, "fd00::/120"}, {300, "fd00::5/128"}} {
 		p := netip.MustParsePrefix(tt.sources)
-		l, err := planFlows(tt.flows, p.Addr(), p, true)
+		l, err := planFlows(tt.flows, p.Addr(), p, true, part{})
 		require.NoError(t, err)
 		for f := range uint32(tt.flows) {
 			require.Less(t, l.socket(f), len(l.listen))
@@ -116,7 +116,7 @@ func TestFlowsAreFoundAgain(t *testing.T) {
 		_, ok := l.flowOf(0, netip.MustParseAddr("192.0.2.1"))
 		require.False(t, ok)
 	}
-	l, err := planFlows(7, netip.MustParseAddr("10.0.0.1"), netip.Prefix{}, true)
+	l, err := planFlows(7, netip.MustParseAddr("10.0.0.1"), netip.Prefix{}, true, part{})
 	require.NoError(t, err)
 	got, ok := l.flowOf(6, netip.MustParseAddr("192.0.2.1"))
 	require.True(t, ok)
@@ -131,7 +131,7 @@ func TestWalkIsFair(t *testing.T) {
 		b := newBlock(p)
 		most := min(20_000, maxSockets*int(b.count))
 		opened := rapid.IntRange(1, most).Draw(t, "opened")
-		l, err := planFlows(opened, p.Addr(), p, true)
+		l, err := planFlows(opened, p.Addr(), p, true, part{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestWalkIsFair(t *testing.T) {
 
 func TestWalkKeepsBatchesTogether(t *testing.T) {
 	p := netip.MustParsePrefix("198.18.0.0/16")
-	l, err := planFlows(200_000, p.Addr(), p, true)
+	l, err := planFlows(200_000, p.Addr(), p, true, part{})
 	require.NoError(t, err)
 	w := l.newWalk(200_000, rand.NewPCG(1, 1).Uint64)
 	changes, socket := 0, -1

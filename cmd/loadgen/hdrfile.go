@@ -56,6 +56,8 @@ func (h *hdrFile) interval(i *interval) {
 	h.try(h.log.OutputIntervalHistogram(i.latency))
 }
 
+func (h *hdrFile) end() {}
+
 // finish writes what is left, and closes the file.
 func (h *hdrFile) finish(whole *hdrhistogram.Histogram) error {
 	if h.log == nil {

@@ -1,92 +1,115 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"iter"
+	"math"
 	"os"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// plainPeriod is how many seconds a line stands for where the lines are not rewritten in place.
-const plainPeriod = 5
-
-// live shows a trial as it goes: one line a second, rewritten in place, on a terminal; else one line in five.
+// live shows a trial as it goes, a line a second: on a terminal rewritten in place, with a bar.
 type live struct {
-	out      io.Writer
-	terminal bool
-	sum      interval // what the next plain line will tell
-	latency  *hdrhistogram.Histogram
+	out    io.Writer
+	width  func() int // columns of the terminal now; nil: out is none
+	colour bool
 }
 
 func newLive(out io.Writer) *live {
+	l := &live{out: out}
 	f, isFile := out.(*os.File)
-	return &live{out: out, terminal: isFile && isTerminal(f), latency: newHistogram()}
+	if !isFile || !isTerminal(f) || os.Getenv("TERM") == "dumb" {
+		return l
+	}
+	l.width = func() int { return cmp.Or(terminalWidth(f), 80) }
+	l.colour = os.Getenv("NO_COLOR") == "" // https://no-color.org
+	return l
 }
 
-// show takes the next interval; it keeps nothing of it.
-func (l *live) show(i *interval) {
-	if i.phase >= phaseGrace && i.sent == 0 && i.answered == 0 {
-		return // nothing but waiting
+// interval shows the next interval.
+func (l *live) interval(i *interval) {
+	switch {
+	case i.phase >= phaseGrace && i.sent == 0 && i.answered == 0: // nothing but waiting
+	case l.width == nil:
+		fmt.Fprintln(l.out, plainLine(i))
+	default:
+		fmt.Fprintf(l.out, "\r\x1b[K%s", barLine(i, l.width(), l.colour))
 	}
-	if l.terminal {
-		fmt.Fprintf(l.out, "\r\x1b[K%s", i.line(i.latency))
-		return
-	}
-	i.sent, i.answered, i.lost, i.from = i.sent+l.sum.sent, i.answered+l.sum.answered, i.lost+l.sum.lost, l.sum.from
-	l.sum = *i
-	l.latency.Merge(i.latency)
-	if l.sum.to-l.sum.from > (plainPeriod-1)*feedPeriod+feedPeriod/2 {
-		l.plain()
-	}
-}
-
-// plain writes the line that has come together, and begins the next.
-func (l *live) plain() {
-	fmt.Fprintln(l.out, l.sum.line(l.latency))
-	l.sum = interval{from: l.sum.to}
-	l.latency.Reset()
 }
 
 // end says that the trial is over.
 func (l *live) end() {
-	switch {
-	case l.terminal:
+	if l.width != nil {
 		fmt.Fprintln(l.out)
-	case l.sum.to > l.sum.from:
-		l.plain()
 	}
-	l.sum = interval{}
 }
 
-// line is what happened in an interval. latency is that of the cohort's answers in it, so there is none
+// observer is somebody who wants to know what happens in a trial.
+type observer interface {
+	interval(i *interval) // the next one, of which it keeps nothing
+	end()                 // that was the last one
+}
+
+// watcher shows each interval to l, which may be nil, and to the others; without any it is nil.
+func watcher(l *live, logs ...observer) watch {
+	var all []observer
+	if l != nil {
+		all = append(all, l)
+	}
+	if all = append(all, logs...); len(all) == 0 {
+		return nil
+	}
+	return func(intervals iter.Seq[*interval]) {
+		for i := range intervals {
+			for _, o := range all {
+				o.interval(i)
+			}
+		}
+		for _, o := range all {
+			o.end()
+		}
+	}
+}
+
+// glance is an interval in the words that a line is made of. Latency is that of the cohort's answers in it, so there is none
 // in a warm-up.
-func (i *interval) line(latency *hdrhistogram.Histogram) string {
+type glance struct {
+	at, offered, sent, answered, lost, p50, p99, left string
+	loss                                              float64 // of the queries that were answered or given up
+	served                                            float64 // the part of what was offered that was answered, at most 1
+}
+
+func (i *interval) glance() (g glance) {
 	took := float64(i.to-i.from) / 1e9
 	if took <= 0 {
 		took = 1
 	}
-	offered := "max"
-	if i.rate != rateMax {
-		offered = perSecond(float64(i.rate))
+	sent, answered := float64(i.sent)/took, float64(i.answered)/took
+	g.at = fmt.Sprintf("%4.0fs", math.Floor(float64(i.to)/1e9+0.05)) // half seconds would be rounded up and down in turn
+	g.offered, g.served = "offered max", 1
+	if i.offered > 0 {
+		g.offered = "offered " + perSecond(i.offered)
 	}
-	loss := 0.0
+	if asked := cmp.Or(i.offered, sent); asked > 0 {
+		g.served = min(1, answered/asked)
+	}
+	g.sent, g.answered = "sent "+perSecond(sent), "answered "+perSecond(answered)
 	if settled := i.answered + i.lost; settled > 0 {
-		loss = float64(i.lost) / float64(settled)
+		g.loss = float64(i.lost) / float64(settled)
 	}
-	text := fmt.Sprintf("%4.0fs  offered %s  sent %s  answered %s  lost %.2f %%", float64(i.to)/1e9, offered,
-		perSecond(float64(i.sent)/took), perSecond(float64(i.answered)/took), 100*loss)
-	if latency.TotalCount() > 0 {
-		text += fmt.Sprintf("  p50 %s  p99 %s", micros(latency.ValueAtQuantile(50)), micros(latency.ValueAtQuantile(99)))
+	g.lost = fmt.Sprintf("lost %.2f %%", 100*g.loss)
+	if i.latency.TotalCount() > 0 {
+		g.p50, g.p99 = "p50 "+micros(i.latency.ValueAtQuantile(50)), "p99 "+micros(i.latency.ValueAtQuantile(99))
 	}
-	switch {
-	case i.phase == phaseWarmup:
-		text += "  warming up"
-	case i.phase == phaseMeasure:
-		text += fmt.Sprintf("  %s left", time.Duration(max(0, i.ends-i.to)).Round(time.Second))
+	switch i.phase {
+	case phaseWarmup:
+		g.left = "warming up"
+	case phaseMeasure:
+		g.left = fmt.Sprintf("%s left", time.Duration(max(0, i.ends-i.to)).Round(time.Second))
 	}
-	return text
+	return g
 }
 
 func perSecond(n float64) string { return thousands(n) + "/s" }
@@ -108,24 +131,3 @@ func thousands(n float64) string {
 }
 
 func micros(ns int64) string { return thousands(float64(ns)/1e3) + " µs" }
-
-// watcher shows a feed to those that are not nil.
-func watcher(l *live, h *hdrFile) func(*feed) {
-	if l == nil && h == nil {
-		return nil
-	}
-	return func(f *feed) {
-		for i := range f.full {
-			if h != nil {
-				h.interval(i)
-			}
-			if l != nil {
-				l.show(i)
-			}
-			f.recycle(i)
-		}
-		if l != nil {
-			l.end()
-		}
-	}
-}

@@ -60,7 +60,7 @@ func start(ctx context.Context, c *config, stdin io.Reader, stdout, stderr io.Wr
 	}
 	// With one processor Go would run one goroutine at a time, and the loop would wait for whoever shows its
 	// progress. The kernel shares a processor better.
-	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+	runtime.GOMAXPROCS(max(1+c.part.threads(), runtime.GOMAXPROCS(0)))
 	if err := pin.Process(c.cpus); err != nil {
 		return fmt.Errorf("--cpu: %w", err)
 	}
@@ -72,54 +72,59 @@ func start(ctx context.Context, c *config, stdin io.Reader, stdout, stderr io.Wr
 	return <-done
 }
 
-// onThread is all that the loop's thread does: it opens the sockets, uses them and closes them.
+// onThread is all that the loop's thread does, or the first of several: it opens the sockets, uses them and closes them.
 func onThread(ctx context.Context, c *config, target netip.AddrPort, stdin io.Reader, stdout, stderr io.Writer) (err error) {
-	if err := sharpenTimer(); err != nil {
-		return err
-	}
-	e, err := newEngine(c, target)
+	w, err := openCrew(c, target)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.transport.Close()) }()
+	defer func() { err = errors.Join(err, w.close()) }()
 	if c.nodesFile != "" {
-		if err := e.writeNodes(c.nodesFile); err != nil {
+		if err := w.writeNodes(c.nodesFile); err != nil {
 			return err
 		}
 	}
-	defer context.AfterFunc(ctx, e.halt)()
+	defer context.AfterFunc(ctx, w.halt)()
 	var shown *live
 	if !c.quiet {
 		shown = newLive(stderr)
 	}
 	if c.control {
-		e.watch = watcher(shown, nil)
-		return control(ctx, e, c, stdin, stdout)
+		w.watch = watcher(shown)
+		return control(ctx, w, c, stdin, stdout)
 	}
-	return single(e, c, shown, stdout)
+	return single(w, c, shown, stdout, stderr)
 }
 
 // single runs the one trial of the command line, and writes what came of it.
-func single(e *engine, c *config, l *live, stdout io.Writer) error {
-	o, err := openOutputs(c, stdout)
+func single(w *crew, c *config, l *live, stdout, stderr io.Writer) error {
+	o, err := openOutputs(c.outputFiles, c.hdr, c.warmup, stdout)
 	if err != nil {
 		return err
 	}
-	e.watch = watcher(l, o.hdr)
-	r, err := e.run(c.params)
+	w.watch = watcher(l, o.observers()...)
+	r, err := w.run(c.params)
 	if err != nil {
 		return err
 	}
 	if err := o.write(r); err != nil {
 		return err
 	}
+	if o.summary == nil && !c.quiet {
+		tellLimits(stderr, r)
+	}
 	if r.totalSent > 0 && r.totalAnswered == 0 {
-		if c.payload.foreign() {
-			return fmt.Errorf("target %s %w: is a server running there, does it speak %s, and does its firewall let UDP in?",
-				r.Target, errNoAnswer, c.payload.name)
-		}
-		return fmt.Errorf("target %s %w: is a node running there, does it talk to addresses like ours "+
-			"(supernode: --allow-private), and does its firewall let UDP in?", r.Target, errNoAnswer)
+		return neverAnswered(r)
 	}
 	return nil
+}
+
+// neverAnswered says so, and what may be the reason.
+func neverAnswered(r *result) error {
+	if r.Payload != "dht" {
+		return fmt.Errorf("target %s %w: is a server running there, does it speak %s, and does its firewall let UDP in?",
+			r.Target, errNoAnswer, r.Payload)
+	}
+	return fmt.Errorf("target %s %w: is a node running there, does it talk to addresses like ours "+
+		"(supernode: --allow-private), and does its firewall let UDP in?", r.Target, errNoAnswer)
 }

@@ -139,7 +139,7 @@ func TestMillionFlows(t *testing.T) {
 		require.Equal(t, got.Walked.Flows, got.Walked.Infohashes)
 
 		p := netip.MustParsePrefix("10.64.0.0/10")
-		l, err := planFlows(million, r.addr.Addr(), p, true)
+		l, err := planFlows(million, r.addr.Addr(), p, true, part{})
 		require.NoError(t, err)
 		port := r.all()[0].from.Port()
 		hosts := []uint32{0, 1, million / 2, million - 1}

@@ -9,28 +9,89 @@ import (
 	"time"
 )
 
+// outputFiles are the flags that name where a result goes besides the summary; "-" is standard output, instead of it.
+type outputFiles struct{ json, csv, benchfmt string }
+
+// byFlag lists them.
+func (f *outputFiles) byFlag() []struct{ flag, path string } {
+	return []struct{ flag, path string }{{"json", f.json}, {"csv", f.csv}, {"benchfmt", f.benchfmt}}
+}
+
+// oneOnStdout refuses to write two results into each other.
+func oneOnStdout(f outputFiles) error {
+	first := ""
+	for _, o := range f.byFlag() {
+		switch {
+		case o.path != "-":
+		case first != "":
+			return fmt.Errorf("--%s -: --%s goes to standard output already, give one of them a file", o.flag, first)
+		default:
+			first = o.flag
+		}
+	}
+	return nil
+}
+
 // outputs are where the result of a single run goes. Files are made before the run: one that cannot be
 // written should not cost a run.
 type outputs struct {
-	hdr     *hdrFile // may be nil
-	json    *os.File // may be nil
-	summary bool     // for people on stdout, or else JSON
-	stdout  io.Writer
+	hdr     *hdrFile  // may be nil
+	rows    *csvTable // may be nil
+	sinks   []sink
+	summary io.Writer // for people; nil if something else goes to standard output
 }
 
-func openOutputs(c *config, stdout io.Writer) (o *outputs, err error) {
-	o = &outputs{summary: c.json != "-", stdout: stdout}
-	if c.hdr != "" {
-		if o.hdr, err = createHDR(c.hdr, time.Now()); err != nil {
+// sink is a file, or standard output, and what is written to it in the end.
+type sink struct {
+	flag  string
+	out   io.Writer
+	close func() error
+	write func(io.Writer, *result) error
+}
+
+// openOutputs makes the files. warmup is the trial's.
+func openOutputs(f outputFiles, hdr string, warmup time.Duration, stdout io.Writer) (o *outputs, err error) {
+	o = &outputs{summary: stdout}
+	if hdr != "" {
+		if o.hdr, err = createHDR(hdr, time.Now()); err != nil {
 			return nil, err
 		}
 	}
-	if c.json != "" && c.json != "-" {
-		if o.json, err = os.Create(c.json); err != nil {
-			return nil, fmt.Errorf("--json: %w", err)
+	write := map[string]func(io.Writer, *result) error{
+		"json": writeJSON, "benchfmt": writeBenchmark,
+		"csv": func(_ io.Writer, r *result) error { return o.rows.finish(r) },
+	}
+	for _, file := range f.byFlag() {
+		if file.path == "" {
+			continue
 		}
+		s := sink{flag: file.flag, out: stdout, close: func() error { return nil }, write: write[file.flag]}
+		if file.path == "-" {
+			o.summary = nil
+		} else {
+			made, err := os.Create(file.path)
+			if err != nil {
+				return nil, fmt.Errorf("--%s: %w", file.flag, err)
+			}
+			s.out, s.close = made, made.Close
+		}
+		if file.flag == "csv" {
+			o.rows = newCSV(s.out, warmup)
+		}
+		o.sinks = append(o.sinks, s)
 	}
 	return o, nil
+}
+
+// observers are those of the outputs that want to see a trial second by second.
+func (o *outputs) observers() (all []observer) {
+	if o.hdr != nil {
+		all = append(all, o.hdr)
+	}
+	if o.rows != nil {
+		all = append(all, o.rows)
+	}
+	return all
 }
 
 // write writes r everywhere, and closes the files.
@@ -39,17 +100,15 @@ func (o *outputs) write(r *result) error {
 	if o.hdr != nil {
 		errs = append(errs, o.hdr.finish(r.latency))
 	}
-	if o.json != nil {
-		if err := errors.Join(writeJSON(o.json, r), o.json.Close()); err != nil {
-			errs = append(errs, fmt.Errorf("--json: %w", err))
+	for _, s := range o.sinks {
+		if err := errors.Join(s.write(s.out, r), s.close()); err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", s.flag, err))
 		}
 	}
-	write := writeJSON
-	if o.summary {
-		write = func(w io.Writer, r *result) error { return r.summary(w) }
-	}
-	if err := write(o.stdout, r); err != nil {
-		errs = append(errs, fmt.Errorf("write to standard output: %w", err))
+	if o.summary != nil {
+		if err := r.summary(o.summary); err != nil {
+			errs = append(errs, fmt.Errorf("write to standard output: %w", err))
+		}
 	}
 	return errors.Join(errs...)
 }

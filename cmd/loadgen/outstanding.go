@@ -10,7 +10,8 @@ type slot struct {
 	item      uint32 // number of the info_hash asked for
 	method    wire.Method
 	state     slotState
-	cohort    bool // sent within the measured interval
+	cohort    bool  // sent within the measured interval
+	segment   uint8 // of a profile, that it was due in
 }
 
 type slotState uint8

@@ -22,7 +22,7 @@ func TestPaceIsAbsolute(t *testing.T) {
 		{0.5, 2, 4_000_000_007},
 		{1e6, 123_456_789, 123_456_789_007},
 	} {
-		p := newPace(tt.rate, 7)
+		p := newPace(tt.rate, part{}, 7)
 		require.Equal(t, tt.due, p.due(tt.k), "rate %v, k %d", tt.rate, tt.k)
 	}
 }
@@ -33,7 +33,7 @@ func TestPaceProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.Float64Range(0.5, 2e6).Draw(t, "rate")
 		start := rapid.Int64Range(0, 1e15).Draw(t, "start")
-		p := newPace(rate, start)
+		p := newPace(rate, part{}, start)
 		p.limit = start + rapid.Int64Range(1, 5e6).Draw(t, "length")
 		now, last := start, int64(math.MinInt64/2)
 		for range 20_000 {
@@ -68,8 +68,8 @@ func TestPaceProperties(t *testing.T) {
 
 func TestPaceWakesWhenItCanSend(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := newPace(rapid.Float64Range(1, 1e6).Draw(t, "rate"), 0)
-		p.limit = 1e12
+		p := newPace(rapid.Float64Range(1, 1e6).Draw(t, "rate"), part{}, 0)
+		p.limit = 1e18 // none of the numbers below is due so late
 		p.next = rapid.Int64Range(0, 1e6).Draw(t, "next")
 		p.last = p.due(p.next) - rapid.Int64Range(0, 1e5).Draw(t, "ago")
 		at := p.wake()
@@ -83,7 +83,7 @@ func TestPaceWakesWhenItCanSend(t *testing.T) {
 }
 
 func TestPaceCatchesUpGently(t *testing.T) {
-	p := newPace(100_000, 0)
+	p := newPace(100_000, part{}, 0)
 	p.limit = math.MaxInt64
 	p.sent(int(p.dueBy(1e9)), 1e9)
 	now := int64(1e9 + 100e6) // a pause of 100 ms: 10,000 queries behind
@@ -101,10 +101,10 @@ func TestPaceCatchesUpGently(t *testing.T) {
 // A number of queries is a number of queries: a second at any whole rate holds as many as it says.
 func TestPaceCountsExactly(t *testing.T) {
 	for _, rate := range []float64{1, 3, 7, 999, 1000, 99_999, 100_000, 333_333, 1e6} {
-		p := newPace(rate, 12345)
+		p := newPace(rate, part{}, 12345)
 		require.EqualValues(t, rate, p.dueBy(12345+1e9-1), "rate %v", rate)
 		require.EqualValues(t, 11*rate, p.dueBy(12345+11e9-1), "rate %v", rate)
 	}
-	p := newPace(10, 100)
+	p := newPace(10, part{}, 100)
 	require.Zero(t, p.dueBy(99))
 }

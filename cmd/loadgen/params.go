@@ -34,7 +34,33 @@ type params struct {
 
 	infohashes int     // distinct ones
 	zipf       float64 // exponent of their popularity
+
+	arrivals arrivals // empty: constant
+	profile  profile  // nil: rate, for duration; else these are its mean and its length
+	part     part     // of each number above, which is one thread's
 }
+
+// follow makes p a trial of a profile.
+func (p *params) follow(f profile) { p.profile, p.rate, p.duration = f, rate(f.mean()), f.duration() }
+
+// peak is the highest rate that there is.
+func (p *params) peak() float64 {
+	if p.profile != nil {
+		return p.profile.peak()
+	}
+	return float64(p.rate)
+}
+
+// rateName is what p's rate is called on the command line, or in a request.
+func (p *params) rateName() string {
+	if p.profile != nil {
+		return "profile: rate"
+	}
+	return "rate"
+}
+
+// streamSeed is what the random numbers of p's part begin with. The first part's are those of a trial that has no parts.
+func (p *params) streamSeed() uint64 { return p.seed + uint64(p.part.index)*golden }
 
 // rate is queries a second, or 0 for a closed loop. It is a pflag.Value.
 type rate float64
@@ -67,10 +93,12 @@ func (r *rate) Type() string { return "QPS|max" }
 // check finds what is wrong with p. Fields are named with prefix before them: "--" on the command line,
 // nothing in a request.
 func (p *params) check(prefix string, timeout time.Duration) error {
-	r := float64(p.rate)
+	r, threads := p.peak(), p.part.threads()
 	switch {
 	case !(r >= 0) || r > maxRate:
 		return fmt.Errorf("%srate %v: must be 0 to %d", prefix, r, maxRate)
+	case p.rate == rateMax && p.arrivals == arrivePoisson:
+		return fmt.Errorf("%sarrivals: in a closed loop the answers decide when queries leave, give a %srate or leave it out", prefix, prefix)
 	case p.rate == rateMax && (p.window < 1 || p.window > maxWindow):
 		return fmt.Errorf("%swindow %d: must be 1 to %d", prefix, p.window, maxWindow)
 	case p.miss && p.mix.weight[wire.AnnouncePeer] > 0:
@@ -84,25 +112,31 @@ func (p *params) check(prefix string, timeout time.Duration) error {
 		return fmt.Errorf("%sflows %d: must be 1 to %d", prefix, p.flows, 1<<30)
 	case timeout <= 0 || timeout > time.Minute:
 		return fmt.Errorf("%stimeout %v: must be more than 0 and at most 1m", prefix, timeout)
+	case p.flows < threads:
+		return fmt.Errorf("%sflows %d: must be at least one for each of %d threads", prefix, p.flows, threads)
+	case p.rate == rateMax && p.window < threads:
+		return fmt.Errorf("%swindow %d: must be at least one query for each of %d threads", prefix, p.window, threads)
+	case p.inOrder && p.infohashes < threads:
+		return fmt.Errorf("%sinfohashes %d: must be at least one for each of %d threads", prefix, p.infohashes, threads)
 	case p.infohashes < 1 || p.infohashes > maxInfohashes:
 		return fmt.Errorf("%sinfohashes %d: must be 1 to %d", prefix, p.infohashes, maxInfohashes)
 	case !(p.zipf >= 0) || p.zipf > maxZipf:
 		return fmt.Errorf("%szipf %v: must be 0 to %d", prefix, p.zipf, maxZipf)
 	case r*timeout.Seconds() > maxOutstanding:
-		return fmt.Errorf("%srate %v: with --timeout %v more than %d queries could be outstanding, lower one of them",
-			prefix, r, timeout, maxOutstanding)
+		return fmt.Errorf("%s%s %v: with --timeout %v more than %d queries could be outstanding, lower one of them",
+			prefix, p.rateName(), r, timeout, maxOutstanding)
 	}
 	return nil
 }
 
-// slots is how many queries the table must hold for p: in an open loop twice what is sent within the time-out,
+// slots is how many queries a thread's table must hold for p: in an open loop twice what is sent within the time-out,
 // so that a late answer is still known for about as long again. A closed loop's rate is not known; a
 // query that nobody answers may then be given up early, after a quarter of a million others.
 func (p *params) slots(timeout time.Duration) int {
 	if p.rate == rateMax {
 		return max(1<<18, 4*p.window)
 	}
-	return max(1<<12, 2*int(math.Ceil(float64(p.rate)*timeout.Seconds())))
+	return max(1<<12, 2*int(math.Ceil(p.peak()/float64(p.part.threads())*timeout.Seconds())))
 }
 
 // seconds reads a JSON number of seconds.

@@ -89,15 +89,16 @@ func (p *payload) read(reply []byte) (seq uint32, code int64) {
 
 // fits finds what of a trial the number is too short for: 16 bits must tell all outstanding queries apart.
 func (p *payload) fits(q *params, prefix string, timeout time.Duration) error {
-	const most = 1 << 16
+	const most = 1 << 16 // of each thread
+	threads := q.part.threads()
 	switch {
 	case p.size != 2:
 		return nil
-	case q.rate == rateMax && q.window > most:
-		return fmt.Errorf("%swindow %d: must be at most %d with --payload %s, whose number has 16 bits", prefix, q.window, most, p)
-	case float64(q.rate)*timeout.Seconds() > most:
-		return fmt.Errorf("%srate %v: with --timeout %v more than %d queries could be outstanding, too many for the 16 bits of "+
-			"--payload %s, lower one of them", prefix, float64(q.rate), timeout, most, p)
+	case q.rate == rateMax && q.window > most*threads:
+		return fmt.Errorf("%swindow %d: must be at most %d with --payload %s, whose number has 16 bits", prefix, q.window, most*threads, p)
+	case q.peak()*timeout.Seconds() > float64(most*threads):
+		return fmt.Errorf("%s%s %v: with --timeout %v more than %d queries could be outstanding, too many for the 16 bits of "+
+			"--payload %s, lower one of them", prefix, q.rateName(), q.peak(), timeout, most*threads, p)
 	}
 	return nil
 }

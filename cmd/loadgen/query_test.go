@@ -48,7 +48,7 @@ func TestServe(t *testing.T) {
 		{"long t", "d1:ade1:q4:ping1:t33:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx1:y1:qe", source4, false, false, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := &engine{answers: udp.NewOutbox(batch), seed: 9}
+			e := &engine{answers: udp.NewOutbox(batch), seed: 9, layout: &layout{}}
 			require.NoError(t, wire.Parse([]byte(tt.query), &e.message))
 			require.Equal(t, !tt.silent, e.serve(5, tt.source, netip.MustParseAddr("127.0.0.2")))
 			if tt.silent {

@@ -64,7 +64,7 @@ func (e *engine) foreignReply(flow uint32, reply []byte, now int64, t *tally) {
 	}
 	if q := e.match(seq, flow, now); q != nil && q.cohort {
 		if code != 0 {
-			e.trial.errors.add(code)
+			e.trial.errors.add(code, 1)
 		}
 		e.trial.replies[q.method].add(len(reply), 0, 0, code != 0)
 	}
@@ -91,7 +91,7 @@ func (e *engine) answer(flow uint32, size int, now int64) {
 	}
 	if q.cohort {
 		if m.Kind == wire.Error {
-			t.errors.add(m.Code)
+			t.errors.add(m.Code, 1)
 		}
 		nodes, peers, wrong := judge(q.method, m)
 		t.replies[q.method].add(size, nodes, peers, wrong)
@@ -133,6 +133,11 @@ func (e *engine) answered(q *slot, now int64) {
 	if q.cohort {
 		t.answered[q.method]++
 		record(t.latency, now-q.due)
+		if t.segments != nil {
+			s := &t.segments[q.segment]
+			s.answered++
+			record(s.latency, now-q.due)
+		}
 		if e.feed != nil {
 			record(e.feed.current.latency, now-q.due)
 		}

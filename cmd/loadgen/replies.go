@@ -29,6 +29,18 @@ func (t *replyTally) add(bytes, nodes, peers int, wrong bool) {
 	}
 }
 
+// merge adds what another thread has counted.
+func (t *replyTally) merge(o *replyTally) {
+	for _, to := range [...]struct{ into, from []uint32 }{
+		{t.bytes[:], o.bytes[:]}, {t.nodes[:], o.nodes[:]}, {t.peers[:], o.peers[:]},
+	} {
+		for i, n := range to.from {
+			to.into[i] += n
+		}
+	}
+	t.wrong += o.wrong
+}
+
 // judge says what a DHT node's answer to a method holds, and whether it is not what BEP 5 (and 32, for nodes6) asks for. An
 // error is wrong, since nothing is asked but what a node has to answer. Compact nodes that are not a multiple of their
 // length are none, says wire.Parse, and so is an id that has not 20 bytes.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -13,7 +16,7 @@ import (
 const (
 	limitRate  = 0.99      // "rate": in an open loop, no more than this part of what was offered was sent
 	limitSlip  = 1_000_000 // "slip": in an open loop, 1 % of the queries were sent later than this, in ns
-	limitBusy  = 0.95      // "busy": in a closed loop, the thread ran, or waited for a processor, this part of the time
+	limitBusy  = 0.95      // "busy": in a closed loop, a thread ran, or waited for a processor, this part of the time
 	limitDrops = 1e-4      // "drops": of queries or answers, this part was lost within the generator's own machine
 )
 
@@ -40,8 +43,13 @@ type result struct {
 	Replies    map[string]replyCount  `json:"replies"` // of the cohort, by method
 
 	LimitedBy         []string       `json:"generator_limited_by"`
-	Loop              string         `json:"loop"`             // open or closed
-	Window            int            `json:"window,omitempty"` // closed loop
+	Loop              string         `json:"loop"`               // open or closed
+	Window            int            `json:"window,omitempty"`   // closed loop
+	Arrivals          arrivals       `json:"arrivals,omitempty"` // open loop: constant or poisson
+	Profile           string         `json:"profile,omitempty"`  // as --profile has it
+	Threads           int            `json:"threads"`
+	Scheduled         uint64         `json:"scheduled"`     // open loop: queries that were due in the interval
+	MeasuredFrom      time.Time      `json:"measured_from"` // when the measured interval began
 	WarmupS           float64        `json:"warmup_s"`
 	TimeoutS          float64        `json:"timeout_s"`
 	Seed              uint64         `json:"seed"`
@@ -52,16 +60,21 @@ type result struct {
 	MalformedBy       malformedCount `json:"malformed_by"`
 	SendErrors        sendErrors     `json:"send_errors"`
 	ReceiveDrops      uint64         `json:"receive_drops"`              // dropped at the generator's own sockets
-	GeneratorCPUNS    int64          `json:"generator_cpu_ns,omitempty"` // of the loop's thread, within the interval
-	GeneratorBusy     *float64       `json:"generator_busy,omitempty"`   // see limitBusy
+	GeneratorCPUNS    int64          `json:"generator_cpu_ns,omitempty"` // of all threads, within the interval
+	GeneratorBusy     *float64       `json:"generator_busy,omitempty"`   // of the busiest thread, see limitBusy
 	LatencyHDR        string         `json:"latency_hdr"`                // HdrHistogram V2, compressed, base64; in ns
+	SlipHDR           string         `json:"schedule_slip_hdr"`          // likewise
+
+	Segments   []segmentResult `json:"segments,omitempty"`   // of a profile
+	Generators []generator     `json:"generators,omitempty"` // what was merged
+	Version    string          `json:"version"`
 
 	Payload string  `json:"payload"`
 	Miss    bool    `json:"miss,omitempty"`
 	Walked  *walked `json:"walked,omitempty"`
 
 	totalSent, totalAnswered uint64
-	latency                  *hdrhistogram.Histogram
+	latency, slip            *hdrhistogram.Histogram
 }
 
 type quantiles struct {
@@ -120,22 +133,25 @@ func newResult(e *engine, t *trial) (*result, error) {
 		Loop:              "open",
 		WarmupS:           t.warmup.Seconds(),
 		TimeoutS:          e.timeout.Seconds(),
+		Threads:           t.part.threads(),
+		Profile:           t.profile.String(),
+		Scheduled:         uint64(max(0, t.scheduled)),
+		MeasuredFrom:      e.epoch.Add(time.Duration(t.measureFrom)).UTC(),
+		Version:           versionText(),
 		Seed:              t.seed,
 		Interrupted:       t.halted,
 		IntervalNS:        t.measureTo - t.measureFrom,
 		AnswersInInterval: t.answersInInterval,
 		Served:            t.served,
 		MalformedBy:       malformedCount{t.unparseable, t.unmatched, t.wrongFlow, t.stray, t.final.Truncated - t.before.stats.Truncated},
-		LatencyUS:         micro(t.latency),
-		SlipUS:            slip{P99: micro(t.slip).P99, Max: micro(t.slip).Max},
+		Segments:          t.segmentResults(),
 		totalSent:         t.totalSent,
 		totalAnswered:     t.totalAnswered,
 		latency:           t.latency,
+		slip:              t.slip,
 	}
 	by := r.MalformedBy
 	r.Malformed = by.Unparseable + by.Unmatched + by.WrongFlow + by.Stray + by.TooLong
-	r.Lost = r.Sent - r.Answered
-	r.LossRatio = ratio(r.Lost, r.Sent)
 	interval := float64(r.IntervalNS) / 1e9
 	if interval > 0 {
 		r.SendQPS = float64(r.Sent) / interval
@@ -143,19 +159,49 @@ func newResult(e *engine, t *trial) (*result, error) {
 	}
 	if t.halted {
 		r.DurationS = interval
+		if t.profile != nil && interval > 0 {
+			r.OfferedQPS = float64(r.Scheduled) / interval
+		}
 	}
-	if !t.open() {
-		r.Loop, r.Window, r.OfferedQPS = "closed", t.window, r.SendQPS
+	if r.Arrivals = cmp.Or(t.arrivals, arriveConstant); !t.open() {
+		r.Loop, r.Window, r.OfferedQPS, r.Arrivals = "closed", t.window, r.SendQPS, ""
 	}
 	r.methods(e, t)
 	r.own(t)
-	r.judge(t)
-	hdr, err := t.latency.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
-	if err != nil {
-		return nil, fmt.Errorf("encode latency histogram: %w", err)
+	r.judge()
+	return r, r.conclude()
+}
+
+// conclude fills in what follows from the counts and the histograms.
+func (r *result) conclude() (err error) {
+	r.Lost = r.Sent - r.Answered
+	r.LossRatio = ratio(r.Lost, r.Sent)
+	r.LatencyUS = micro(r.latency)
+	r.SlipUS = slip{P99: micro(r.slip).P99, Max: micro(r.slip).Max}
+	if r.LatencyHDR, err = encode(r.latency); err != nil {
+		return err
 	}
-	r.LatencyHDR = string(hdr)
-	return r, nil
+	if r.SlipHDR, err = encode(r.slip); err != nil {
+		return err
+	}
+	for i := range r.Segments {
+		s := &r.Segments[i]
+		if s.LatencyHDR, err = encode(s.latency); err != nil {
+			return err
+		}
+		if s.SlipHDR, err = encode(s.slip); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func encode(h *hdrhistogram.Histogram) (string, error) {
+	text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return "", fmt.Errorf("encode histogram: %w", err)
+	}
+	return string(text), nil
 }
 
 // methods fills in what is told of each method.
@@ -176,7 +222,7 @@ func (r *result) methods(e *engine, t *trial) {
 		}
 	}
 	if t.inOrder {
-		r.Walked = &walked{Flows: e.round.walk.taken, Infohashes: e.round.next}
+		r.Walked = &walked{Flows: t.progress.flows.taken, Infohashes: t.progress.infohashes.taken}
 	}
 }
 
@@ -190,28 +236,61 @@ func (r *result) own(t *trial) {
 		Other:       to.Other - from.Other,
 	}
 	r.ReceiveDrops = t.final.BufferDrops - t.before.stats.BufferDrops
-	if t.before.timed && t.after.timed && r.IntervalNS > 0 {
+	if t.before.timed && t.after.timed {
 		r.GeneratorCPUNS = t.after.ran - t.before.ran
-		busy := float64(r.GeneratorCPUNS+t.after.waited-t.before.waited) / float64(r.IntervalNS)
-		r.GeneratorBusy = &busy
+	}
+	if r.GeneratorBusy = t.busiest; r.GeneratorBusy == nil {
+		r.GeneratorBusy = t.busy()
 	}
 }
 
-// judge says whether the generator was the limit.
-func (r *result) judge(t *trial) {
-	limited := func(by string, yes bool) {
-		if yes {
+// busy is the part of the measured interval in which the trial's thread ran, or could have; nil if the kernel does not say.
+func (t *trial) busy() *float64 {
+	interval := t.measureTo - t.measureFrom
+	if !t.before.timed || !t.after.timed || interval <= 0 {
+		return nil
+	}
+	busy := float64(t.after.ran-t.before.ran+t.after.waited-t.before.waited) / float64(interval)
+	return &busy
+}
+
+// judge says whether the generator was the limit: of the whole, or of a part of its profile.
+func (r *result) judge() {
+	r.LimitedBy = []string{}
+	limited := func(by string) {
+		if r.Limited = true; !slices.Contains(r.LimitedBy, by) {
 			r.LimitedBy = append(r.LimitedBy, by)
-			r.Limited = true
 		}
 	}
-	offered := float64(t.rate) * r.DurationS
+	if r.Loop == "open" {
+		for _, by := range lateOrShort(r.Scheduled, r.Sent, r.slip) {
+			limited(by)
+		}
+		for _, s := range r.Segments {
+			for _, by := range s.LimitedBy {
+				limited(by)
+			}
+		}
+	} else if r.GeneratorBusy != nil && *r.GeneratorBusy >= limitBusy {
+		limited("busy")
+	}
 	s := r.SendErrors
 	refused := s.Permission + s.NoBuffer + s.Unreachable + s.Other
-	limited("rate", t.open() && float64(r.Sent) <= limitRate*offered-1)
-	limited("slip", t.open() && t.slip.ValueAtQuantile(99) > limitSlip)
-	limited("busy", !t.open() && r.GeneratorBusy != nil && *r.GeneratorBusy >= limitBusy)
-	limited("drops", ratio(refused+r.ReceiveDrops, r.Sent) > limitDrops)
+	if ratio(refused+r.ReceiveDrops, r.Sent) > limitDrops {
+		limited("drops")
+	}
+}
+
+// lateOrShort says whether an open loop kept to its schedule. One query that is missing may be rounding.
+func lateOrShort(scheduled, sent uint64, slip *hdrhistogram.Histogram) []string {
+	by := []string{}
+	if float64(sent) <= limitRate*float64(scheduled)-1 {
+		by = append(by, "rate")
+	}
+	if slip.ValueAtQuantile(99) > limitSlip {
+		by = append(by, "slip")
+	}
+	return by
 }
 
 // ratio is a/b, and 0 if there is nothing.

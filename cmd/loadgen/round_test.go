@@ -18,7 +18,7 @@ func TestRoundHasEachFlowOnce(t *testing.T) {
 		p := netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), rapid.IntRange(20, 32).Draw(t, "bits")).Masked()
 		b := newBlock(p)
 		opened := rapid.IntRange(1, min(5000, maxSockets*int(b.count))).Draw(t, "opened")
-		l, err := planFlows(opened, p.Addr(), p, true)
+		l, err := planFlows(opened, p.Addr(), p, true, part{})
 		if err != nil {
 			t.Fatal(err)
 		}

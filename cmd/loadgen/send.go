@@ -11,6 +11,9 @@ import (
 func (e *engine) query(now, due int64) {
 	t := e.trial
 	q := slot{due: due, sent: now, cohort: t.phase == phaseMeasure}
+	if t.segments != nil {
+		q.segment = t.segmentOf(due)
+	}
 	if e.payload.foreign() {
 		q.flow = t.walk.flow()
 		seq, buffer := e.issue(q)
@@ -54,10 +57,13 @@ func (e *engine) issue(q slot) (seq uint32, buffer []byte) {
 		e.flushQueries()
 		e.socket = socket
 	}
-	derive(&e.id, e.seed, kindFlow, q.flow)
+	derive(&e.id, e.seed, kindFlow, e.layout.first+q.flow)
 	t.totalSent++
 	if q.cohort {
 		t.sent[q.method]++
+		if t.segments != nil {
+			t.segments[q.segment].sent++
+		}
 	}
 	return e.table.add(q), e.queries.Buffer()
 }

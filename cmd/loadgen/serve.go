@@ -14,7 +14,7 @@ func (e *engine) serve(flow uint32, source netip.AddrPort, local netip.Addr) boo
 	if len(q.T) == 0 || len(q.T) > 32 {
 		return false
 	}
-	derive(&e.id, e.seed, kindFlow, flow)
+	derive(&e.id, e.seed, kindFlow, e.layout.first+flow)
 	r := &e.reply
 	*r = wire.Message{
 		Kind: wire.Response,

@@ -18,10 +18,23 @@ func (r *result) summary(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	loop := fmt.Sprintf("offered %s", perSecond(r.OfferedQPS))
+	if r.Arrivals == arrivePoisson {
+		loop += " at random"
+	}
+	if r.Profile != "" {
+		loop += " on average"
+	}
 	if r.Loop == "closed" {
 		loop = fmt.Sprintf("closed loop, %d outstanding", r.Window)
 	}
-	row("target", "%s, %s, %s flows, measured for %.1f s", r.Target, loop, thousands(float64(r.Flows)), float64(r.IntervalNS)/1e9)
+	from := count(uint64(r.Flows)) + " flows"
+	if r.Threads > 1 {
+		from += fmt.Sprintf(" of %d threads", r.Threads)
+	}
+	if len(r.Generators) > 1 {
+		from += fmt.Sprintf(" of %d generators", len(r.Generators))
+	}
+	row("target", "%s, %s, %s, measured for %.1f s", r.Target, loop, from, float64(r.IntervalNS)/1e9)
 	row("sent", "%s, %s", count(r.Sent), perSecond(r.SendQPS))
 	row("answered", "%s, %s", count(r.Answered), perSecond(r.AnswerQPS))
 	row("lost", "%s, %.3f %%", count(r.Lost), 100*r.LossRatio)
@@ -40,15 +53,22 @@ func (r *result) summary(w io.Writer) error {
 	if r.Loop == "open" {
 		row("slip", "p99 %s, max %s µs", thousands(r.SlipUS.P99), thousands(r.SlipUS.Max))
 	}
+	for _, s := range r.Segments {
+		row(s.Rates, "answered %s, lost %.3f %%, p50 %s, p99 %s µs%s", perSecond(s.AnswerQPS), 100*s.LossRatio,
+			thousands(s.LatencyUS.P50), thousands(s.LatencyUS.P99), limitedWords(s.LimitedBy))
+	}
+	if len(r.Generators) > 1 {
+		for _, g := range r.Generators {
+			row(g.File, "answered %s, p50 %s, p99 %s µs%s", perSecond(g.AnswerQPS), thousands(g.P50), thousands(g.P99), limitedWords(g.LimitedBy))
+		}
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	if r.Interrupted {
 		b.WriteString("interrupted: the measured interval is shorter than asked for\n")
 	}
-	for _, by := range r.LimitedBy {
-		fmt.Fprintf(&b, "generator limited: %s\n", limitText[by])
-	}
+	tellLimits(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -84,12 +104,27 @@ func (c replyCount) words(replies uint64) string {
 	return text
 }
 
+// limitedWords marks a part of the result of which the generator was the limit.
+func limitedWords(by []string) string {
+	if len(by) == 0 {
+		return ""
+	}
+	return ", generator limited (" + strings.Join(by, ", ") + ")"
+}
+
+// tellLimits says, a line each, why the generator was the limit, and what to do about it.
+func tellLimits(w io.Writer, r *result) {
+	for _, by := range r.LimitedBy {
+		fmt.Fprintf(w, "generator limited: %s\n", limitText[by])
+	}
+}
+
 // limitText explains the members of generator_limited_by.
 var limitText = map[string]string{
-	"rate":  "it could not send at the rate offered, lower --rate or give it a faster core",
-	"slip":  "one query in a hundred left more than 1 ms late, latencies include that",
-	"busy":  "its thread was never idle, the target may be faster than this",
-	"drops": "this machine dropped queries or answers of its own (send_errors, receive_drops), they count as lost",
+	"rate":  "it could not send at the rate offered: lower it, or give it more --threads, or faster processors",
+	"slip":  "one query in a hundred left more than 1 ms late, and latencies include that: lower the rate, give it more --threads, or processors of its own (--cpu)",
+	"busy":  "a thread was never idle, the target may be faster than this: give it more --threads",
+	"drops": "this machine dropped queries or answers of its own (send_errors, receive_drops), and they count as lost: lower the rate, or see its firewall, routes and net.core.rmem_max",
 }
 
 func count(n uint64) string {

@@ -11,6 +11,8 @@ func sharpenTimer() error { return nil }
 
 func threadTime() (ran, waited int64, ok bool) { return 0, 0, false }
 
+func terminalWidth(*os.File) int { return 0 }
+
 // isTerminal says whether somebody may be watching f.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()

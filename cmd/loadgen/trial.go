@@ -35,10 +35,17 @@ type trial struct {
 	universe uint64 // kind of the info_hashes that get_peers asks for
 	random   *rand.PCG
 
+	quota    int       // of a closed loop: outstanding queries of this thread
+	segments []segment // of a profile, by leg; else nil
+	ends     []int64   // of each leg
+
 	measureFrom, measureTo int64 // as it really was
+	scheduled              int64 // queries that were due within it; before its end, those due before it
 	halted                 bool
 	before, after          reading // at measureFrom and measureTo
 	final                  udp.Stats
+	busiest                *float64 // how busy the busiest of several threads was
+	progress               progress // of a walk
 }
 
 // reading is what is read at both ends of the measured interval.
@@ -49,14 +56,17 @@ type reading struct {
 }
 
 func newTrial(p params, l *layout) *trial {
-	random := rand.NewPCG(p.seed, mixBits(p.seed))
+	random := rand.NewPCG(p.seed, mixBits(p.streamSeed()))
 	t := &trial{
 		params:   p,
 		tally:    *newTally(),
 		random:   random,
-		walk:     l.newWalk(p.flows, random.Uint64),
+		walk:     l.newWalk(p.part.share(p.flows), random.Uint64),
+		quota:    p.part.share(p.window),
 		chooser:  p.mix.chooser(),
 		universe: kindInfoHash,
+		segments: newSegments(len(p.profile)),
+		ends:     p.profile.ends(),
 	}
 	if p.miss {
 		t.universe = kindMissing
@@ -69,8 +79,11 @@ func (e *engine) start(now int64) {
 	t := e.trial
 	t.begin, t.edge = now, now+int64(t.warmup)
 	if t.open() {
-		t.pace = newPace(float64(t.rate), now)
+		t.pace = paceOf(&t.params, now)
 		t.pace.limit = t.edge
+	}
+	for i := range t.ends {
+		t.ends[i] += t.edge
 	}
 	if e.feed != nil {
 		e.feed.next = now + feedPeriod
@@ -79,6 +92,23 @@ func (e *engine) start(now int64) {
 
 // open says whether the loop is open.
 func (t *trial) open() bool { return t.rate != rateMax }
+
+// due is how many queries were to be sent before the phase ends.
+func (t *trial) due() int64 {
+	if !t.open() {
+		return 0
+	}
+	return t.pace.next + t.pace.unsent(t.edge)
+}
+
+// endSchedule counts what was to be sent before at, the end of the measured interval.
+func (t *trial) endSchedule(at int64) {
+	t.edge = at
+	t.scheduled = t.due() - t.scheduled
+	for i := range t.segments {
+		t.segments[i].close(t, i, at)
+	}
+}
 
 // over says whether the phase has come to its end.
 func (t *trial) over(now int64) bool {
@@ -93,6 +123,7 @@ func (e *engine) advance(now int64) error {
 	t := e.trial
 	if e.halted.Load() && t.phase < phaseGrace {
 		t.halted = true
+		e.cutFeed(now, now)
 		if t.phase == phaseWarmup {
 			t.startMeasuring()
 			t.measureFrom = now
@@ -102,6 +133,9 @@ func (e *engine) advance(now int64) error {
 		return nil
 	}
 	for t.over(now) {
+		if t.phase < phaseGrace {
+			e.cutFeed(now, t.edge)
+		}
 		switch t.phase {
 		case phaseWarmup:
 			if err := e.startMeasuring(now); err != nil {
@@ -121,10 +155,17 @@ func (e *engine) advance(now int64) error {
 	return nil
 }
 
+func (e *engine) cutFeed(now, edge int64) {
+	if e.feed != nil {
+		e.feed.cut(e.trial, now, edge)
+	}
+}
+
 func (e *engine) startMeasuring(now int64) error {
 	t := e.trial
 	t.phase = phaseMeasure
 	t.startMeasuring()
+	t.scheduled = t.due()
 	t.edge += int64(t.duration)
 	t.pace.limit = t.edge
 	t.before = e.read()
@@ -134,6 +175,9 @@ func (e *engine) startMeasuring(now int64) error {
 
 func (e *engine) startGrace(now int64) {
 	t := e.trial
+	if t.phase == phaseMeasure {
+		t.endSchedule(min(now, t.edge))
+	}
 	t.phase = phaseGrace
 	t.measureTo = now
 	t.after = e.read()
@@ -171,13 +215,13 @@ func (e *engine) send(now int64) (wake int64) {
 	case t.open():
 		return e.sendDue(now)
 	}
-	if n := min(t.window-e.table.pending, batch); n > 0 {
+	if n := min(t.quota-e.table.pending, batch); n > 0 {
 		for range n {
 			e.query(now, now)
 		}
 		e.flushQueries()
 	}
-	if e.table.pending < t.window {
+	if e.table.pending < t.quota {
 		return now
 	}
 	return min(t.edge, e.table.deadline())
@@ -197,7 +241,11 @@ func (e *engine) sendDue(now int64) (wake int64) {
 		if t.phase == phaseMeasure {
 			after := e.now()
 			for k := range int64(n) {
-				record(t.slip, after-t.pace.due(first+k))
+				due := t.pace.due(first + k)
+				record(t.slip, after-due)
+				if t.segments != nil {
+					record(t.segments[t.segmentOf(due)].slip, after-due)
+				}
 			}
 		}
 	}
@@ -205,4 +253,34 @@ func (e *engine) sendDue(now int64) (wake int64) {
 		return t.edge
 	}
 	return wake
+}
+
+// absorb adds what another thread did in the same trial. The measured interval is then from the first thread's beginning to
+// the last one's end.
+func (t *trial) absorb(o *trial) {
+	if t.busiest == nil {
+		t.busiest = t.busy()
+	}
+	if busy := o.busy(); busy != nil && (t.busiest == nil || *busy > *t.busiest) {
+		t.busiest = busy
+	}
+	t.tally.add(&o.tally)
+	t.measureFrom, t.measureTo = min(t.measureFrom, o.measureFrom), max(t.measureTo, o.measureTo)
+	t.scheduled += o.scheduled
+	t.halted = t.halted || o.halted
+	t.before.add(o.before)
+	t.after.add(o.after)
+	t.final.Add(o.final)
+	for i := range t.segments {
+		t.segments[i].add(&o.segments[i])
+	}
+	t.progress.flows.add(o.progress.flows)
+	t.progress.infohashes.add(o.progress.infohashes)
+}
+
+func (r *reading) add(o reading) {
+	r.stats.Add(o.stats)
+	r.ran += o.ran
+	r.waited += o.waited
+	r.timed = r.timed && o.timed
 }
