@@ -66,8 +66,7 @@ type events struct {
 
 // newEngine opens the sockets.
 func newEngine(c *config, target netip.AddrPort) (*engine, error) {
-	mmsg := c.io == "mmsg"
-	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, mmsg)
+	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, oneSocketManyAddresses(c.io))
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +75,7 @@ func newEngine(c *config, target netip.AddrPort) (*engine, error) {
 			return nil, err
 		}
 	}
-	open, o := udp.OpenMmsg, udp.Options{Batch: batch, ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer, LocalAddr: true}
-	if !mmsg {
-		open = udp.OpenNet
-		o.Batch = max(1, min(batch, netQueue/len(l.listen)))
-	}
-	transport, err := open(l.listen, o)
+	transport, err := openTransport(c.io, l, target)
 	if err != nil {
 		return nil, fmt.Errorf("open the sockets of --flows %d: %w", c.flows, err)
 	}
