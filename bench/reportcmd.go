@@ -24,8 +24,11 @@ func reportCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write := writeReport
-			if isComparison(args[0]) {
+			switch {
+			case isComparison(args[0]):
 				write = writePeersReport
+			case isDuel(args[0]):
+				write = writeGeneratorsReport
 			}
 			err := write(args[0], cmd.OutOrStdout())
 			if errors.Is(err, fs.ErrNotExist) {
