@@ -37,13 +37,13 @@ var titles = map[Measure]string{
 	Sends:   "sent, to a server that answers nothing",
 }
 
-var head = []string{"generator", "queries/s", "a core second", "ns of core a query", "its own", "its core", "server's core", "÷ mmsg", "÷ dnsperf"}
+var head = []string{"generator", "queries/s", "a core second", "ns of core a query", "its own", "its core", "server's core", "dropped", "÷ mmsg", "÷ dnsperf"}
 
 func (s Summary) rows(m Measure) (rows [][]string) {
 	for _, r := range s.Rows {
 		if r.Measure == m {
 			rows = append(rows, []string{label(r.Generator), spread(r.PerS), spread(r.PerCoreS), spread(r.NS), report.Group(r.Own.Median),
-				percent(r.Core), percent(r.Server), ratio(r.OverMmsg), ratio(r.OverDnsperf)})
+				percent(r.Core), percent(r.Server), percent(r.Dropped), ratio(r.OverMmsg), ratio(r.OverDnsperf)})
 		}
 	}
 	return rows
@@ -132,7 +132,8 @@ func (s Summary) Markdown(w io.Writer) error {
 	}
 	d.Linef("loadgen speaks for %s hosts (with `--io net`, which has a socket for each, for %d), dnsperf for one. %d queries are outstanding",
 		report.Group(float64(s.Spec.Flows)), netFlows, s.Spec.Window)
-	d.Linef("in the closed loop, and %s a second are offered to a server that answers nothing.", report.Group(floodRate))
+	d.Linef("in the closed loop, and %s a second are offered to a server that answers nothing. Dropped are those that found the", report.Group(floodRate))
+	d.Line("ring of the server's interface full: they had been sent.")
 	d.Line("")
 	if len(s.Notes) > 0 {
 		d.Line("## Notes")

@@ -52,7 +52,7 @@ type Trial struct {
 
 // Counts is what a generator says that it did.
 type Counts struct {
-	Sent     uint64  `json:"sent"`
+	Sent     uint64  `json:"sent"` // what its kernel refused is left out, what the link dropped is not
 	Answered uint64  `json:"answered"`
 	Interval float64 `json:"interval_s"` // in which it sent
 }

@@ -16,6 +16,12 @@ func Parse(generator, said string) (Counts, error) {
 		Sent       uint64 `json:"sent"`
 		Answered   uint64 `json:"answered"`
 		IntervalNS int64  `json:"interval_ns"`
+		Refused    struct {
+			Permission  uint64 `json:"permission"`
+			NoBuffer    uint64 `json:"no_buffer"`
+			Unreachable uint64 `json:"unreachable"`
+			Other       uint64 `json:"other"`
+		} `json:"send_errors"`
 	}
 	if err := json.Unmarshal([]byte(said), &result); err != nil {
 		return Counts{}, fmt.Errorf("read loadgen's result: %w", err)
@@ -23,7 +29,12 @@ func Parse(generator, said string) (Counts, error) {
 	if result.IntervalNS <= 0 {
 		return Counts{}, fmt.Errorf("read loadgen's result: an interval of %d ns", result.IntervalNS)
 	}
-	return Counts{result.Sent, result.Answered, float64(result.IntervalNS) / 1e9}, nil
+	r := result.Refused
+	refused := r.Permission + r.NoBuffer + r.Unreachable + r.Other
+	if refused > result.Sent {
+		return Counts{}, fmt.Errorf("read loadgen's result: %d queries sent, and %d of them refused", result.Sent, refused)
+	}
+	return Counts{result.Sent - refused, result.Answered, float64(result.IntervalNS) / 1e9}, nil
 }
 
 // dnsperfSaid finds the figures of dnsperf 2.x, which prints the same words in all its versions.

@@ -33,6 +33,7 @@ type Row struct {
 	Own       stat.Estimate `json:"own_ns"`       // of which its process used so much, and its interface's receive work the rest
 	Core      stat.Estimate `json:"core_busy"`    // share of the generator's core
 	Server    stat.Estimate `json:"server_busy"`  // share of the server's
+	Dropped   stat.Estimate `json:"link_dropped"` // share of what was sent that found the link's ring full
 
 	// Its queries per core second over others' in the same block. Of itself, nothing.
 	OverMmsg    stat.Estimate `json:"over_mmsg"`
@@ -111,13 +112,15 @@ func (t Trial) ownNS() float64      { return float64(t.GeneratorNS) / t.queries(
 func (t Trial) coreBusy() float64   { return t.spent() / (t.Interval * 1e9) }
 func (t Trial) serverBusy() float64 { return float64(t.Server+t.ServerNAPI) / (t.Interval * 1e9) }
 
+func (t Trial) dropped() float64    { return float64(t.RingLosses) / float64(max(t.Sent, 1)) }
+
 func describe(own []Trial) (row Row) {
 	for _, c := range []struct {
 		to *stat.Estimate
 		of func(Trial) float64
 	}{
 		{&row.PerS, Trial.perS}, {&row.PerCoreS, Trial.perCoreS}, {&row.NS, Trial.ns}, {&row.Own, Trial.ownNS},
-		{&row.Core, Trial.coreBusy}, {&row.Server, Trial.serverBusy},
+		{&row.Core, Trial.coreBusy}, {&row.Server, Trial.serverBusy}, {&row.Dropped, Trial.dropped},
 	} {
 		values := make([]float64, len(own))
 		for i, t := range own {

@@ -44,7 +44,7 @@ func find(target netip.AddrPort) (h Hop, err error) {
 	case attrs.EncapType != "ether" || len(attrs.HardwareAddr) != len(h.Local):
 		return h, fmt.Errorf("it leads through %s, which is no Ethernet link", attrs.Name)
 	}
-	h.Interface, h.Local = route.LinkIndex, [6]byte(attrs.HardwareAddr)
+	h.Interface, h.MTU, h.Local = route.LinkIndex, attrs.MTU, [6]byte(attrs.HardwareAddr)
 	if source, ok := netip.AddrFromSlice(route.Src); ok {
 		h.Source = source.Unmap()
 	}

@@ -11,6 +11,7 @@ import "net/netip"
 // Hop is where a frame goes. Its fields are those of udp.Hop.
 type Hop struct {
 	Interface   int
+	MTU         int
 	Local, Peer [6]byte
 	Source      netip.Addr
 }

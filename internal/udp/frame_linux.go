@@ -16,8 +16,6 @@ const (
 
 	headers4 = offloadSize + ethernetSize + ip4Size + udpSize
 	headers6 = offloadSize + ethernetSize + ip6Size + udpSize
-	// frameRoom holds a frame of any datagram; in cache lines no power of two, see MaxDatagram.
-	frameRoom = headers6 + MaxDatagram + 6
 )
 
 const (
@@ -25,6 +23,7 @@ const (
 	hopLimit    = 64 // the kernel's own default, for IPv4 and IPv6
 
 	offloadChecksum = 1 // VIRTIO_NET_HDR_F_NEEDS_CSUM
+	offloadHeader   = 2 // offset of how much of the frame the kernel is to copy right behind its own header
 	checksumOffset  = 6 // of the checksum within the UDP header
 )
 
@@ -56,7 +55,7 @@ func newFramer(h *Hop) (f framer) {
 
 // link writes what comes before the IP header. udp is where the UDP header begins, from the beginning of the frame.
 func (f *framer) link(b []byte, h *Hop, etherType, udp uint16) {
-	b[0] = offloadChecksum // no segmentation, header length unknown
+	b[0] = offloadChecksum // and no segmentation
 	binary.NativeEndian.PutUint16(b[6:], udp)
 	binary.NativeEndian.PutUint16(b[8:], checksumOffset)
 	copy(b[offloadSize:], h.Peer[:])
@@ -93,7 +92,9 @@ func (f *framer) frame(b []byte, from netip.Addr, port uint16, to netip.AddrPort
 	binary.BigEndian.PutUint16(udp[2:], to.Port())
 	binary.BigEndian.PutUint16(udp[4:], length)
 	binary.BigEndian.PutUint16(udp[checksumOffset:], fold(pseudo+protocolUDP+uint64(length)))
-	return headers + copy(b[headers:], payload)
+	n := headers + copy(b[headers:], payload)
+	binary.NativeEndian.PutUint16(b[offloadHeader:], uint16(n-offloadSize)) // all of it
+	return n
 }
 
 // add adds b, of a length divisible by 4, to a sum of 16-bit words in the arithmetic of RFC 1071: words of 32 bits do as

@@ -225,7 +225,7 @@ func (m *mmsg) transmit(s *socket, headers []mmsghdr) {
 		n, errno := sendmmsg(s.fd, headers[:min(m.batch, len(headers))])
 		if n > 0 {
 			for i := range headers[:n] {
-				bytes += int(headers[i].len) - s.overhead
+				bytes += int(headers[i].len)
 			}
 			calls, sent = calls+1, sent+n
 			headers = headers[n:]
@@ -237,10 +237,6 @@ func (m *mmsg) transmit(s *socket, headers []mmsghdr) {
 		case errno == unix.EAGAIN && mayWait:
 			// Once a wait was in vain the rest of the batch is not worth another.
 			mayWait = s.waitWritable()
-			continue
-		case s.lostOnLink(errno):
-			sent, bytes = sent+1, bytes+headers[0].size()-s.overhead
-			headers = headers[1:]
 			continue
 		}
 		m.counts.refused(errno)

@@ -4,150 +4,139 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// packet receives as mmsg does, and sends past the kernel's UDP and IP: each datagram is put into a frame here and handed
-// to the link's driver by a packet socket (packet(7)). What it saves of every datagram is the choice of a route, the search
-// for the neighbour, the firewall on the way out, and the queueing discipline: more than half of the path.
-//
-// It is no PACKET_TX_RING, on purpose. The ring lends its memory to the frames, and a link that keeps a frame for longer
-// than the call, as veth does until the receiver gets to it, has to copy it to a page of its own first (skb_orphan_frags,
-// net/core/skbuff.c), while the receiver's processor writes back into the ring that it is done
-// (tpacket_destruct_skb, net/packet/af_packet.c). That costs more than the copy by sendmmsg, which goes right behind the
-// header of a small buffer.
+// packet receives as mmsg does, and sends past the kernel's UDP and IP: each datagram is put into a frame here, and a packet
+// socket hands a batch of frames to the link's driver. What that saves of every datagram is the choice of a route, the
+// search for the neighbour, the firewall on the way out, the queueing discipline, and the copying in of addresses and
+// control messages: more than half of the path.
 //
 // Receiving is left to bound sockets. They cost less than a second copy of everything that arrives, and as somebody is
 // bound where the answers go, the kernel does not tell the target that nobody is (ICMP port unreachable).
 type packet struct {
 	*mmsg
-	exit    socket // the packet socket
-	hop     Hop
-	framer  framer
-	headers []mmsghdr
-	iovecs  []unix.Iovec
-	frames  []byte // one of frameRoom bytes for each header
+	ring   *txRing
+	hop    Hop
+	framer framer
 }
 
 // OpenPacket is OpenMmsg, but that what is sent goes to the given next hop, whatever the destination, without passing the
 // kernel's UDP and IP: neither routes nor firewall nor connection tracking of this machine's way out see it. So any source
 // address may be named; whether answers come back to it is the caller's business. A target on this machine cannot be
-// reached so.
+// reached so. It needs CAP_NET_RAW, and says so.
 //
 // Datagrams that the link drops for want of room count as sent, as the kernel's UDP has it (udp_send_skb,
-// net/ipv4/udp.c): a full queue of a link is a loss on the way. It needs CAP_NET_RAW.
+// net/ipv4/udp.c): a full queue of a link is a loss on the way.
 func OpenPacket(listen []netip.AddrPort, hop Hop, o Options) (Transport, error) {
 	t, err := OpenMmsg(listen, o)
 	if err != nil {
 		return nil, err
 	}
-	p := &packet{mmsg: t.(*mmsg), hop: hop, framer: newFramer(&hop), exit: socket{fd: -1, lossy: true}}
-	if p.exit.fd, err = openExit(hop.Interface); err != nil {
-		return nil, errors.Join(fmt.Errorf("open packet socket: %w", err), p.Close())
+	p := &packet{mmsg: t.(*mmsg), hop: hop, framer: newFramer(&hop)}
+	if p.ring, err = openRing(hop.Interface, o.SendBuffer); err != nil {
+		mend := ""
+		if errors.Is(err, unix.EPERM) {
+			mend = ": it needs CAP_NET_RAW: run as root, or once: setcap cap_net_raw+ep PROGRAM"
+		}
+		return nil, errors.Join(fmt.Errorf("open packet socket: %w%s", err, mend), p.mmsg.Close())
 	}
-	if err := p.exit.setBuffers(Options{SendBuffer: o.SendBuffer}); err != nil {
-		return nil, errors.Join(fmt.Errorf("open packet socket: %w", err), p.Close())
-	}
-	p.wire()
 	return p, nil
 }
 
-// openExit opens a packet socket that only sends, to one link.
-func openExit(link int) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // protocol 0 receives nothing
-	if errors.Is(err, unix.EPERM) {
-		return -1, fmt.Errorf("%w: it needs CAP_NET_RAW: run as root, or once: setcap cap_net_raw+ep PROGRAM",
-			os.NewSyscallError("socket", err))
-	}
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	for _, option := range []struct {
-		name   string
-		number int
-	}{{"PACKET_QDISC_BYPASS", unix.PACKET_QDISC_BYPASS}, {"PACKET_VNET_HDR", unix.PACKET_VNET_HDR}} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, option.number, 1); err != nil {
-			return -1, errors.Join(os.NewSyscallError("setsockopt "+option.name, err), unix.Close(fd))
-		}
-	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: link}); err != nil {
-		return -1, errors.Join(os.NewSyscallError("bind", err), unix.Close(fd))
-	}
-	return fd, nil
-}
-
-// wire points the headers at the frames, once.
-func (p *packet) wire() {
-	p.headers, p.iovecs = make([]mmsghdr, p.batch), make([]unix.Iovec, p.batch)
-	p.frames = make([]byte, p.batch*frameRoom)
-	for i := range p.headers {
-		p.iovecs[i].Base = &p.frames[i*frameRoom]
-		p.headers[i].hdr.Iov = &p.iovecs[i]
-		p.headers[i].hdr.SetIovlen(1)
-	}
-}
-
-// Send puts the datagrams into frames and makes one system call for them. They come from the port of the socket, and from
-// the address that they name, or else the socket's, or else the hop's.
+// Send puts the datagrams into frames and makes one system call for them, and one more for each that is refused. They come
+// from the port of the socket, and from the address that they name, or else the socket's, or else the hop's.
 func (p *packet) Send(out *Outbox, socket int) {
 	s := p.sockets[socket]
-	for queued := out.queued(); len(queued) > 0; {
-		batch := queued[:min(len(queued), len(p.headers))]
+	for queued := out.queued(); len(queued) > 0 && !p.closed; {
+		batch := queued[:min(len(queued), p.batch)]
 		queued = queued[len(batch):]
-		n := 0
-		if !p.closed {
-			n = p.frame(batch, s)
-		}
-		if unfit := len(batch) - n; unfit > 0 {
-			p.counts.other.Add(uint64(unfit))
-		}
-		p.transmit(&p.exit, p.headers[:n])
+		first := p.ring.next
+		n, bytes := p.fill(batch, s)
+		p.transmit(first, n, bytes)
 	}
 	out.empty()
 }
 
-// frame fills frames, without gaps, for what of the batch can leave through s, and returns how many those are.
-func (p *packet) frame(batch []departure, s *socket) (n int) {
-	port, fallback := s.local.Port(), s.local.Addr()
+// fill writes frames of what of the batch can leave through s, counts what cannot, and returns how many frames there are,
+// and the bytes of their payloads.
+func (p *packet) fill(batch []departure, s *socket) (n, bytes int) {
+	port, fallback, ipSize := s.local.Port(), s.local.Addr(), ip6Size
 	if s.wildcard {
 		fallback = p.hop.Source
 	}
-	p.exit.overhead = headers6
 	if s.is4 {
-		p.exit.overhead = headers4
+		ipSize = ip4Size
 	}
+	unfit, full := 0, 0
 	for i := range batch {
 		d := &batch[i]
 		from := d.from
 		if !from.IsValid() {
 			from = fallback
 		}
-		if !s.speaksTo(d) || from.Is4() != s.is4 || d.to.Port() == 0 || len(d.payload) > MaxDatagram {
+		if !s.speaksTo(d) || from.Is4() != s.is4 || d.to.Port() == 0 ||
+			len(d.payload) > min(MaxDatagram, p.hop.MTU-ipSize-udpSize) {
+			unfit++
 			continue
 		}
-		b := p.frames[n*frameRoom : (n+1)*frameRoom]
-		p.iovecs[n].SetLen(p.framer.frame(b, from, port, d.to, d.payload))
-		n++
+		room := p.ring.room()
+		if room == nil { // A wait would let a receiver that has stalled hold back the sender.
+			full++
+			continue
+		}
+		p.ring.add(p.framer.frame(room, from, port, d.to, d.payload))
+		n, bytes = n+1, bytes+len(d.payload)
 	}
-	return n
+	if unfit > 0 {
+		p.counts.other.Add(uint64(unfit))
+	}
+	if full > 0 {
+		p.counts.noBuffer.Add(uint64(full))
+		p.ring.flush() // it may be full of what was spoiled while the link was down, and has not been skipped yet
+	}
+	return n, bytes
 }
 
-func (p *packet) Close() error {
-	fd := -1
-	p.mu.Lock()
-	if !p.closed {
-		fd = p.exit.fd
+// transmit sends the n frames from slot first on, with so many bytes of payload.
+func (p *packet) transmit(first, n, bytes int) {
+	calls, sent, mayWait := 0, n, true
+	for done := 0; done < n; {
+		errno := p.ring.flush()
+		calls++
+		if done += p.ring.pending(first+done, n-done); done == n {
+			break
+		}
+		if errno == unix.ENOBUFS { // lost on the link
+			p.ring.spoil(first + done)
+			continue
+		}
+		if (errno == 0 || errno == unix.EAGAIN) && mayWait { // no room in the send buffer
+			mayWait = p.waitWritable()
+			continue
+		}
+		if errno == 0 {
+			errno = unix.EAGAIN
+		}
+		// Whatever else it is, it is not about this frame alone: the link is down, or gone.
+		for ; done < n; done++ {
+			p.ring.spoil(first + done)
+			p.counts.refused(errno)
+			sent, bytes = sent-1, bytes-p.ring.payload(first+done)
+		}
 	}
-	p.mu.Unlock()
+	p.counts.departed(calls, sent, bytes)
+}
+
+// waitWritable waits a little for room, and says whether there is some.
+func (p *packet) waitWritable() bool { return (&socket{fd: p.ring.fd}).waitWritable() }
+
+func (p *packet) Close() error {
+	wasClosed := p.closed // written by this goroutine only
 	err := p.mmsg.Close()
-	if fd >= 0 {
-		err = errors.Join(err, os.NewSyscallError("close", unix.Close(fd)))
+	if !wasClosed {
+		err = errors.Join(err, p.ring.close())
 	}
 	return err
 }
-
-// lostOnLink says whether what a socket refused counts as sent: the link had no room for it.
-func (s *socket) lostOnLink(errno syscall.Errno) bool { return s.lossy && errno == unix.ENOBUFS }

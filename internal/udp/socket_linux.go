@@ -18,8 +18,6 @@ type socket struct {
 	local      netip.AddrPort // the bound address
 	answerFrom netip.Addr     // what Inbox.Local says where datagrams do not tell it
 	drops      uint32         // SK_MEMINFO_DROPS when it was last read
-	overhead   int            // bytes of a message that are no payload
-	lossy      bool           // what the link has no room for counts as sent
 }
 
 // openSocket opens a socket bound to addr. The caller closes fd.

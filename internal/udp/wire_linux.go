@@ -12,9 +12,6 @@ type mmsghdr struct {
 	len uint32 // bytes received or sent
 }
 
-// size is how many bytes the header's one buffer has.
-func (h *mmsghdr) size() int { return int(h.hdr.Iov.Len) }
-
 // envelope is what the header of one datagram points at.
 type envelope struct {
 	iov     unix.Iovec
