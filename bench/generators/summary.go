@@ -112,7 +112,7 @@ func (t Trial) ownNS() float64      { return float64(t.GeneratorNS) / t.queries(
 func (t Trial) coreBusy() float64   { return t.spent() / (t.Interval * 1e9) }
 func (t Trial) serverBusy() float64 { return float64(t.Server+t.ServerNAPI) / (t.Interval * 1e9) }
 
-func (t Trial) dropped() float64    { return float64(t.RingLosses) / float64(max(t.Sent, 1)) }
+func (t Trial) dropped() float64 { return float64(t.RingLosses) / float64(max(t.Sent, 1)) }
 
 func describe(own []Trial) (row Row) {
 	for _, c := range []struct {
