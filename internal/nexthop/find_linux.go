@@ -82,11 +82,15 @@ func resolve(link int, next netip.Addr, target netip.AddrPort) (peer [6]byte, er
 			if !open {
 				return peer, errors.New("watch neighbours: the kernel has stopped telling")
 			}
-			if peer, ok := resolved(&u.Neigh, link, next); ok {
+			peer, ok := resolved(&u.Neigh, link, next)
+			if ok {
 				return peer, nil
 			}
+			if failed(&u.Neigh, link, next) {
+				return peer, silent(next)
+			}
 		case <-expired:
-			return peer, fmt.Errorf("neighbour %v does not say its hardware address: is it up, and on this link?", next)
+			return peer, silent(next)
 		}
 	}
 }
@@ -99,6 +103,16 @@ func resolved(n *netlink.Neigh, link int, next netip.Addr) (peer [6]byte, ok boo
 	}
 	const good = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE | netlink.NUD_PERMANENT | netlink.NUD_NOARP
 	return [6]byte(n.HardwareAddr), n.State&good != 0
+}
+
+// failed says whether the kernel has asked for next in vain.
+func failed(n *netlink.Neigh, link int, next netip.Addr) bool {
+	addr, valid := netip.AddrFromSlice(n.IP)
+	return valid && n.LinkIndex == link && addr.Unmap() == next && n.State&netlink.NUD_FAILED != 0
+}
+
+func silent(next netip.Addr) error {
+	return fmt.Errorf("neighbour %v does not say its hardware address: is it up, and on this link?", next)
 }
 
 func family(a netip.Addr) int {
