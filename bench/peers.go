@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -211,10 +210,4 @@ func writePeersReport(dir string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "\nreport: %s\n", path)
 	return err
-}
-
-// isComparison says whether the records in dir are those of "bench peers".
-func isComparison(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, peers.FileName))
-	return err == nil
 }

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"supernode/bench/generators"
+	"supernode/bench/peers"
 	"supernode/bench/record"
 	"supernode/bench/report"
 	"supernode/internal/terminal"
@@ -54,13 +58,14 @@ func (o reportOptions) run(args []string, out io.Writer) error {
 	if len(args) == 2 {
 		return o.compare(args[0], args[1], out)
 	}
+	other, isOther := otherRun(args[0])
 	switch {
 	case o.out != "":
 		return usagef("--out: is for the comparison of two runs; the report of one is written to its DIR")
-	case o.json && isComparison(args[0]):
+	case o.json && isOther:
 		return usagef("--json: is for runs of bench conntrack; of %s, summary.json holds it", args[0])
-	case isComparison(args[0]):
-		return writePeersReport(args[0], out)
+	case isOther:
+		return other.write(args[0], out)
 	case o.json:
 		summary, err := report.Write(args[0])
 		if err != nil {
@@ -71,12 +76,35 @@ func (o reportOptions) run(args []string, out io.Writer) error {
 	return writeReport(args[0], out)
 }
 
+// otherRuns are the runs that bench conntrack did not make, by the file that holds their records.
+var otherRuns = []runKind{
+	{"bench peers", peers.FileName, writePeersReport},
+	{"bench generators", generators.FileName, writeGeneratorsReport},
+}
+
+type runKind struct {
+	name, file string
+	write      func(dir string, out io.Writer) error
+}
+
+// otherRun finds what made the records in dir, if it was not bench conntrack.
+func otherRun(dir string) (runKind, bool) {
+	i := slices.IndexFunc(otherRuns, func(k runKind) bool {
+		_, err := os.Stat(filepath.Join(dir, k.file))
+		return err == nil
+	})
+	if i < 0 {
+		return runKind{}, false
+	}
+	return otherRuns[i], true
+}
+
 // compare sets the run in b beside that in a.
 func (o reportOptions) compare(a, b string, out io.Writer) error {
 	var runs [2]record.Run
 	for i, dir := range []string{a, b} {
-		if isComparison(dir) {
-			return usagef("%s holds a comparison of servers: only runs of bench conntrack can be set beside each other", dir)
+		if other, isOther := otherRun(dir); isOther {
+			return usagef("%s holds a run of %s: only runs of bench conntrack can be set beside each other", dir, other.name)
 		}
 		var err error
 		if runs[i], err = record.ReadDir(dir); err != nil {

@@ -56,7 +56,7 @@ func TestUsage(t *testing.T) {
 		{"report a b c", "report takes the DIR of a run, or two to compare, not 3"},
 		{"report /nonexistent", "make report of /nonexistent: "},
 		{"report report/testdata/full /nonexistent", "compare runs: open records: open /nonexistent/trials.jsonl: no such file or directory"},
-		{"report " + servers + " " + servers, servers + " holds a comparison of servers: only runs of bench conntrack can be set beside each other"},
+		{"report " + servers + " " + servers, servers + " holds a run of bench peers: only runs of bench conntrack can be set beside each other"},
 		{"report " + servers + " --json", "--json: is for runs of bench conntrack; of " + servers + ", summary.json holds it"},
 		{"report " + used + " --out x.md", "--out: is for the comparison of two runs; the report of one is written to its DIR"},
 		{"lab sideways", `bench lab: unknown command or argument "sideways"`},

@@ -64,8 +64,7 @@ type events struct {
 
 // newEngine opens the sockets of the part p of the flows. Times are since epoch.
 func newEngine(c *config, target netip.AddrPort, p part, epoch time.Time) (*engine, error) {
-	mmsg := c.io == "mmsg"
-	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, mmsg, p)
+	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, oneSocketManyAddresses(c.io), p)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +73,7 @@ func newEngine(c *config, target netip.AddrPort, p part, epoch time.Time) (*engi
 			return nil, err
 		}
 	}
-	open, o := udp.OpenMmsg, udp.Options{Batch: batch, ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer, LocalAddr: true}
-	if !mmsg {
-		open = udp.OpenNet
-		o.Batch = max(1, min(batch, netQueue/len(l.listen)))
-	}
-	transport, err := open(l.listen, o)
+	transport, err := openTransport(c.io, l, target)
 	if err != nil {
 		return nil, fmt.Errorf("open the sockets of --flows %d: %w", c.flows, err)
 	}

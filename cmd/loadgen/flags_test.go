@@ -76,7 +76,7 @@ func TestFlagErrors(t *testing.T) {
 		{[]string{"--cpu", "1-"}, `"--cpu" flag: "1-": must be processors`},
 		{[]string{"--cpu", "3-1"}, `"3-1"`},
 		{[]string{"--cpu", "5000"}, `"5000"`},
-		{[]string{"--io", "xdp"}, `--io "xdp": must be mmsg or net`},
+		{[]string{"--io", "xdp"}, `--io "xdp": must be mmsg, packet or net`},
 		{[]string{"--control", "--json", "-"}, "--json: with --control"},
 		{[]string{"--control", "--hdr", "x"}, "--hdr: with --control"},
 		{[]string{"--control", "--csv", "x"}, "--csv, --benchfmt: with --control"},

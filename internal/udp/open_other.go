@@ -21,6 +21,12 @@ func OpenMmsgGroup(listen []netip.AddrPort, o Options, _ int) ([]Transport, erro
 	return nil, err
 }
 
+// OpenPacket needs Linux.
+func OpenPacket(listen []netip.AddrPort, _ Hop, o Options) (Transport, error) {
+	_, err := OpenMmsg(listen, o)
+	return nil, err
+}
+
 // wire is nothing where no backend needs it.
 type wire struct{}
 

@@ -3,9 +3,12 @@
 // transaction id, which it copies from where the generator puts it. What a server reaches beside it is what is left of the kernel's path when
 // there is a DHT to be served.
 //
-//	null-server [--batch N] [--nodes N] [--priority auto|normal] ADDR:PORT
+//	null-server [--batch N] [--nodes N] [--payload dht|dns|none] [--packet-to ADDR] [--priority auto|normal] ADDR:PORT
 //
-// With --batch 1 there is a system call for each datagram, which shows what batching buys.
+// With --batch 1 there is a system call for each datagram, which shows what batching buys. With --payload dns it sends DNS
+// queries back as responses without an answer, and with --payload none it answers nothing: what a generator can do at most
+// is measured against these. With --packet-to the answers leave by a packet socket, towards the one neighbour who asks, or
+// is the way to all who ask: for half of the CPU time, so that the server is less of a limit.
 package main
 
 import (
@@ -21,6 +24,7 @@ import (
 	"syscall"
 
 	"supernode/dht/wire"
+	"supernode/internal/nexthop"
 	"supernode/internal/pin"
 	"supernode/internal/udp"
 )
@@ -37,12 +41,15 @@ func run(args []string, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	batch := flags.Int("batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
 	nodes := flags.Int("nodes", 8, "`N` nodes in a reply to find_node or get_peers, 0 to 8")
+	payload := flags.String("payload", "dht", "what to answer: `PAYLOAD` dht, dns or none")
+	to := flags.String("packet-to", "", "answer through a packet socket, towards `ADDR`; needs CAP_NET_RAW")
 	priority := flags.String("priority", "auto", "`CLASS` of the thread that answers: normal, or auto, which is SCHED_RR where we may")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() != 1 || *batch < 1 || *batch > 1024 || *nodes < 0 || *nodes > 8 {
-		return errors.New("want null-server [--batch 1..1024] [--nodes 0..8] [--priority auto|normal] ADDR:PORT")
+	answer := answers(*payload, *nodes)
+	if flags.NArg() != 1 || *batch < 1 || *batch > 1024 || *nodes < 0 || *nodes > 8 || answer == nil {
+		return errors.New("want null-server [--batch 1..1024] [--nodes 0..8] [--payload dht|dns|none] [--packet-to ADDR] [--priority auto|normal] ADDR:PORT")
 	}
 	addr, err := netip.ParseAddrPort(flags.Arg(0))
 	if err != nil {
@@ -54,7 +61,7 @@ func run(args []string, stderr io.Writer) error {
 	if *priority != "normal" {
 		_, _ = pin.Realtime() // where we may
 	}
-	transport, err := udp.OpenMmsg([]netip.AddrPort{addr}, udp.Options{Batch: *batch, ReceiveBuffer: 2 << 20, SendBuffer: 2 << 20})
+	transport, err := open(addr, *to, udp.Options{Batch: *batch, ReceiveBuffer: 2 << 20, SendBuffer: 2 << 20})
 	if err != nil {
 		return err
 	}
@@ -66,10 +73,28 @@ func run(args []string, stderr io.Writer) error {
 		close(ended)
 		transport.Wake()
 	}()
-	return errors.Join(serve(transport, *batch, newReplies(*nodes), ended), transport.Close())
+	return errors.Join(serve(transport, *batch, answer, ended), transport.Close())
 }
 
-func serve(transport udp.Transport, batch int, r *replies, ended <-chan struct{}) error {
+// open opens the socket on addr. With a neighbour given, answers go to it past the kernel's UDP and IP.
+func open(addr netip.AddrPort, neighbour string, o udp.Options) (udp.Transport, error) {
+	listen := []netip.AddrPort{addr}
+	if neighbour == "" {
+		return udp.OpenMmsg(listen, o)
+	}
+	ip, err := netip.ParseAddr(neighbour)
+	if err != nil {
+		return nil, fmt.Errorf("--packet-to: %w", err)
+	}
+	const discard = 9 // the port that takes what is only there to have the neighbour found (RFC 863)
+	hop, err := nexthop.Find(netip.AddrPortFrom(ip, discard))
+	if err != nil {
+		return nil, fmt.Errorf("--packet-to: %w", err)
+	}
+	return udp.OpenPacket(listen, udp.Hop(hop), o)
+}
+
+func serve(transport udp.Transport, batch int, appendTo answerer, ended <-chan struct{}) error {
 	in, out := udp.NewInbox(batch), udp.NewOutbox(batch)
 	for {
 		n, err := transport.Receive(in, -1)
@@ -77,7 +102,7 @@ func serve(transport udp.Transport, batch int, r *replies, ended <-chan struct{}
 			return err
 		}
 		for i := range n {
-			if answer := r.appendTo(out.Buffer(), in.Payload(i)); len(answer) > 0 {
+			if answer := appendTo(out.Buffer(), in.Payload(i)); len(answer) > 0 {
 				out.Add(answer, in.Source(i), in.Local(i))
 			}
 		}
@@ -88,6 +113,34 @@ func serve(transport udp.Transport, batch int, r *replies, ended <-chan struct{}
 		default:
 		}
 	}
+}
+
+// answerer writes the reply to query behind dst, and nothing if there is none.
+type answerer func(dst, query []byte) []byte
+
+// answers is how the payload of that name is answered; nil if there is none of that name.
+func answers(payload string, nodes int) answerer {
+	switch payload {
+	case "dht":
+		return newReplies(nodes).appendTo
+	case "dns":
+		return appendDNS
+	case "none":
+		return func(dst, _ []byte) []byte { return dst }
+	}
+	return nil
+}
+
+// appendDNS sends a DNS query back as the response to it (RFC 1035, 4.1.1): no error, and no answers.
+func appendDNS(dst, query []byte) []byte {
+	const header, flags, isResponse = 12, 2, 0x80
+	if len(query) < header || query[flags]&isResponse != 0 {
+		return dst
+	}
+	at := len(dst) + flags
+	dst = append(dst, query...)
+	dst[at] |= isResponse
+	return dst
 }
 
 // replies are the responses to the generator's queries, found by the last letter of the method, which stands at a fixed

@@ -38,3 +38,18 @@ func TestNoReply(t *testing.T) {
 		require.Equal(t, "before", string(newReplies(8).appendTo([]byte("before"), []byte(query))), query)
 	}
 }
+
+// TestDNS: a query comes back as a response with the same id and question; what is no query does not come back, or two
+// null servers would talk to each other for ever.
+func TestDNS(t *testing.T) {
+	answer := answers("dns", 0)
+	query := append([]byte{0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "\x07example\x03org\x00\x00\x01\x00\x01"...)
+	response := answer([]byte("before"), query)
+	want := append([]byte("before"), query...)
+	want[len("before")+2] = 0x81
+	require.Equal(t, want, response)
+	require.Empty(t, answer(nil, response[len("before"):]))
+	require.Empty(t, answer(nil, query[:11]))
+	require.Empty(t, answers("none", 0)(nil, query))
+	require.Nil(t, answers("what", 0))
+}

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package nexthop
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+)
+
+// Find needs Linux.
+func Find(target netip.AddrPort) (Hop, error) {
+	return Hop{}, fmt.Errorf("find the way to %v: %w on %s: use --io net", target.Addr(), errors.ErrUnsupported, runtime.GOOS)
+}

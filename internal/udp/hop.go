@@ -1,0 +1,15 @@
+package udp
+
+import "net/netip"
+
+// Hop is the way out of a packet transport: an Ethernet link, and who takes the frames there.
+type Hop struct {
+	// Interface is the link's index.
+	Interface int
+	// MTU is what the link takes of an IP packet, in bytes.
+	MTU int
+	// Local and Peer are the hardware addresses of the link and of the next hop: the target itself, or the gateway to it.
+	Local, Peer [6]byte
+	// Source is where a datagram comes from that names no source itself, through a socket that is bound to no address.
+	Source netip.Addr
+}
