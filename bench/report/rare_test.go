@@ -73,10 +73,9 @@ func TestRareCells(t *testing.T) {
 		"NaN": false, "%!": false,
 		"a new flow for each query at 50,000 queries/s.":  true,
 		"which explains 100.00 % of those that were lost": true,
-		"flows=many/arm=full 80000 16": true,
-		"flows=many/arm=full 0": false,
-		" cpu-ns/offered
-": true,
+		"flows=many/arm=full 80000 16":                    true,
+		"flows=many/arm=full 0":                           false,
+		" cpu-ns/offered\n":                               true,
 	} {
 		require.Equal(t, want, strings.Contains(page.String(), text), text)
 	}
