@@ -34,6 +34,7 @@ func (r *experiment) consent(limit uint64) error {
 	if entry == 0 {
 		entry = 256 // Linux 6.18, amd64
 	}
+	entry += 128 // extensions, which entries have that are made over netlink
 	return usagef("the table of this host takes %s entries, and filling it takes about %s MiB of the kernel's memory: "+
 		"allow it with --full-limit %d, or leave out raised and full (--arms) and the curve (--curves 0)",
 		report.Group(float64(limit)), report.Group(float64(limit*entry)/(1<<20)), limit)
@@ -62,6 +63,10 @@ func (r *experiment) fitTable(l *lab.Lab) error {
 	}
 	if err := r.consent(table.Limit); err != nil {
 		return err
+	}
+	if many := plan.Many.Flows(); slices.Contains(r.plan.Patterns, plan.Many) && table.Limit > 0 && 0.95*float64(table.Limit) < float64(many) {
+		r.note("the table takes %s entries, hardly more or fewer than pattern many has flows (%s): the kernel evicts some under on",
+			report.Group(float64(table.Limit)), report.Group(float64(many)))
 	}
 	if !slices.Contains(r.plan.Patterns, plan.Fresh) {
 		return nil

@@ -28,7 +28,8 @@ const (
 // many it added. The kernel never evicts an assured entry early, so that a table filled with leave 0 refuses every new
 // flow. The entries are made over netlink and belong to no traffic; SetRules removes them.
 //
-// At the usual limit of 262,144 that takes about a second and 64 MiB of the kernel's memory.
+// At the usual limit of 262,144 that takes about a second and 90 MiB of the kernel's memory: an entry made over netlink has room for
+// every extension (nf_conntrack_netlink.c, ctnetlink_create_conntrack), and so is larger than one that traffic makes.
 func (l *Lab) FillTable(ctx context.Context, leave uint64) (added int, err error) {
 	return l.FillTableFor(ctx, leave, fillTimeout)
 }

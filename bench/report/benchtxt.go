@@ -15,6 +15,7 @@ import (
 // units are those of bench.txt. Names with "ns" in them are read by benchstat as seconds, and scaled.
 var units = []struct{ name, better string }{
 	{"cpu-ns/query", "lower"},
+	{"cpu-ns/offered", "lower"}, // of queries that a full table drops
 	{"server-ns/query", "lower"},
 	{"receive-ns/query", "lower"},
 	{"p50-ns", "lower"},
@@ -27,7 +28,7 @@ var units = []struct{ name, better string }{
 
 // Bench writes bench.txt: the trials that count, one line each, in the Go benchmark format
 // (https://go.dev/design/14313-benchmark-format), in the order of cells and then blocks. The number of
-// iterations is the number of queries answered.
+// iterations is the number of queries answered, or sent where none can be.
 func Bench(w io.Writer, run record.Run) error {
 	d, _, err := sift(run)
 	if err != nil {
@@ -45,7 +46,11 @@ func Bench(w io.Writer, run record.Run) error {
 		for _, block := range slices.Sorted(maps.Keys(d.cells[cell])) {
 			t := d.cells[cell][block]
 			name := fmt.Sprintf("Conntrack/measure=%s/flows=%s/arm=%s", cell.Measure, cell.Flows, cell.Arm)
-			result := benchfmt.Result{Config: config, Name: benchfmt.Name(name), Iters: int(t.Answered), Values: benchValues(t)}
+			queries := t.Answered
+			if !t.Arm.Answers() {
+				queries = t.Load.Sent
+			}
+			result := benchfmt.Result{Config: config, Name: benchfmt.Name(name), Iters: int(queries), Values: benchValues(t)}
 			if err := out.Write(&result); err != nil {
 				return fmt.Errorf("write bench.txt: %w", err)
 			}
@@ -85,6 +90,9 @@ func benchValues(t record.Trial) []benchfmt.Value {
 		return []benchfmt.Value{{Value: tidy(answersPerS(t)), Unit: "answers/s"}}
 	case plan.Search:
 		return []benchfmt.Value{{Value: tidy(maxQPS(t)), Unit: "max-queries/s-0.1%-lost"}, {Value: tidy(maxQPS05(t)), Unit: "max-queries/s-0.5%-lost"}}
+	}
+	if !t.Arm.Answers() {
+		return []benchfmt.Value{{Value: tidy(cpuPerOffered(t)), Unit: "cpu-ns/offered"}}
 	}
 	values := []benchfmt.Value{
 		{Value: tidy(cpuPerQuery(t)), Unit: "cpu-ns/query"},

@@ -40,7 +40,7 @@ const (
 // CurveSpec describes a fill curve.
 type CurveSpec struct {
 	Rate  float64       // new flows a second
-	Mix   string        // what is asked; it must not make a flow come twice
+	Mix   string        // what a DHT server is asked; it must not make a flow come twice
 	Seed  uint64        // of the queries
 	Flood time.Duration // for how long the full table is asked by new flows; 0: 4 s
 	Room  int           // entries that are left to new flows, others fill the rest before; 0: as many as they fill in 7 s
@@ -87,9 +87,6 @@ func shapeCurve(limit uint64, spec CurveSpec) curveShape {
 // Curve fills the table, from empty, with new flows until it has refused some for a while, and watches what becomes of known
 // and of new flows meanwhile and afterwards. In the end time-outs are restored, and the table is emptied.
 func (r *Rig) Curve(ctx context.Context, spec CurveSpec) (c record.Curve, err error) {
-	if !r.dht {
-		return c, errors.New("it is made of DHT queries, and this server speaks something else")
-	}
 	if err := r.lab.SetRules(lab.RulesStateful, r.Port()); err != nil {
 		return c, err
 	}

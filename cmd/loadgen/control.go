@@ -97,8 +97,8 @@ func parseRequest(line []byte, c *config) (params, error) {
 			return p, fmt.Errorf("mix: %w", err)
 		}
 	}
-	if c.payload.foreign() && (r.Mix != nil || r.Infohashes != nil || r.Zipf != nil || p.miss || p.inOrder) {
-		return p, fmt.Errorf("mix, infohashes, zipf, miss, walk: mean nothing with --payload %s, leave them out", &c.payload)
+	if c.payload.foreign() && (r.Mix != nil || r.Infohashes != nil || r.Zipf != nil || p.miss) {
+		return p, fmt.Errorf("mix, infohashes, zipf, miss: mean nothing with --payload %s, leave them out", &c.payload)
 	}
 	if err := c.payload.fits(&p, "", p.timeout); err != nil {
 		return p, err

@@ -152,7 +152,7 @@ func (c *config) check(given func(flag string) bool) error {
 func (c *config) checkPayload(given func(flag string) bool) error {
 	p := &c.payload
 	if p.foreign() {
-		for _, flag := range []string{"mix", "infohashes", "zipf", "miss", "walk"} {
+		for _, flag := range []string{"mix", "infohashes", "zipf", "miss"} {
 			if given(flag) {
 				return fmt.Errorf("--%s: means nothing with --payload %s, leave one of them out", flag, p)
 			}

@@ -108,7 +108,6 @@ func TestFlagErrors(t *testing.T) {
 		{[]string{"--payload", "bep15", "--zipf", "1"}, "--zipf: means nothing"},
 		{[]string{"--payload", "bep15", "--infohashes", "5"}, "--infohashes: means nothing"},
 		{[]string{"--payload", "bep15", "--miss"}, "--miss"},
-		{[]string{"--payload", "bep15", "--walk"}, "--walk: means nothing"},
 		{[]string{"--payload", "dns:a", "--rate", "max", "--window", "65537"}, "--window 65537: must be at most 65536 with --payload dns:a"},
 		{[]string{"--payload", "dns:a", "--rate", "1000000"}, "--rate 1e+06: with --timeout 250ms more than 65536 queries"},
 		{[]string{"--reply-at", "4"}, "--reply-at: only means something with --payload hex"},
@@ -160,18 +159,20 @@ func TestParseRequest(t *testing.T) {
 	tracker, err := parse("--control", "--payload", "dns:a", "--rate", "10", "x:1")
 	require.NoError(t, err)
 	for _, tt := range []struct{ line, err string }{
-		{`{"mix":"ping=1"}`, "mix, infohashes, zipf, miss, walk: mean nothing with --payload dns:a"},
+		{`{"mix":"ping=1"}`, "mix, infohashes, zipf, miss: mean nothing with --payload dns:a"},
 		{`{"infohashes":5}`, "mean nothing with --payload dns:a"},
 		{`{"zipf":1}`, "mean nothing with --payload dns:a"},
 		{`{"rate":2000,"timeout_s":40}`, "rate 2000: with --timeout 40s more than 65536 queries"},
 		{`{"miss":true}`, "mean nothing"},
-		{`{"walk":true}`, "mean nothing"},
 		{`{"rate":0,"window":100000}`, "window 100000: must be at most 65536"},
 		{`{"rate":1000000}`, "rate 1e+06: with --timeout"},
 	} {
 		_, err := parseRequest([]byte(tt.line), tracker)
 		require.ErrorContains(t, err, tt.err, tt.line)
 	}
+	p, err = parseRequest([]byte(`{"walk":true}`), tracker)
+	require.NoError(t, err, "it is flows that come one after the other")
+	require.True(t, p.inOrder)
 
 	for _, tt := range []struct{ line, err string }{
 		{`what`, "read request"},

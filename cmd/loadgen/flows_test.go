@@ -171,6 +171,25 @@ func TestWalkIsFair(t *testing.T) {
 	})
 }
 
+// The bench counts on it: of flows that exceed the queries by a run a socket, none comes twice, however many sockets and
+// wherever the walk begins.
+func TestWalkDoesNotRepeat(t *testing.T) {
+	p := netip.MustParsePrefix("198.18.0.0/15")
+	l, err := planFlows(1_000_000, netip.MustParseAddr("10.18.0.1"), p, true)
+	require.NoError(t, err)
+	require.Len(t, l.listen, 8)
+	for _, flows := range []int{2000, 53_024, 125_000, 125_001, 300_000, 1_000_000} {
+		seed := uint64(flows)
+		w := l.newWalk(flows, func() uint64 { seed += golden; return seed })
+		seen := make([]bool, 1_000_000)
+		for range flows - maxRun*len(l.listen) {
+			f := w.flow()
+			require.False(t, seen[f], "flow %d of %d came twice", f, flows)
+			seen[f] = true
+		}
+	}
+}
+
 func TestWalkKeepsBatchesTogether(t *testing.T) {
 	p := netip.MustParsePrefix("198.18.0.0/16")
 	l, err := planFlows(200_000, p.Addr(), p, true, part{})
