@@ -13,7 +13,11 @@ import (
 const CurveFile = "curve.jsonl"
 
 // Curve is one filling of the connection table by new flows, from empty until after the recovery. Counters are
-// differences since its start, times seconds since its start.
+// differences since its start, times seconds since its start. Known flows had assured entries before. New flows had none:
+//
+//   - until FilledS a crowd, each flow of which asks twice, so that the table fills with assured entries;
+//   - until StopS flows that ask once, at the same rate;
+//   - from then on the same, a few, to see when one is answered again.
 type Curve struct {
 	Run        int      `json:"run"` // counted from 0
 	Limit      uint64   `json:"limit"`
@@ -22,9 +26,11 @@ type Curve struct {
 	StreamS    float64  `json:"udp_timeout_stream_s"`     // nf_conntrack_udp_timeout_stream
 	NewPerS    float64  `json:"new_flows_per_s"`          // offered until StopS
 	KnownPerS  float64  `json:"known_flows_per_s"`        // queries of flows that had their entry before the filling began
-	FullS      float64  `json:"full_s"`                   // when the table was first full; 0 if never
+	Others     uint64   `json:"others,omitempty"`         // entries the table was filled with before the first point
+	FullS      float64  `json:"full_s"`                   // when the table first evicted or refused; 0 if never
+	FilledS    float64  `json:"filled_s"`                 // when the crowd had asked twice, and flows began that ask once
 	StopS      float64  `json:"stop_s"`                   // when the flood of new flows ended
-	RecoveredS float64  `json:"recovered_s"`              // when a new flow was answered again; 0 if never
+	RecoveredS float64  `json:"recovered_s"`              // when half of the new flows were answered again; 0 if never
 	EntryBytes float64  `json:"entry_bytes"`              // kernel memory an entry, measured over the filling; 0 if it cannot be told
 	LogLines   []string `json:"log_lines"`                // what the kernel log said of it, at most a few
 	LogReason  string   `json:"log_unreadable,omitempty"` // why the kernel log says nothing

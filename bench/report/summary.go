@@ -62,29 +62,28 @@ type Control struct {
 
 // Arm is what was measured under one arm with one flow pattern. What was not measured is null.
 type Arm struct {
-	Arm         plan.Arm         `json:"arm"`
-	Flows       plan.Pattern     `json:"flows"`
-	FlowCount   int              `json:"flow_count"`
-	Trials      int              `json:"trials"` // that count, all measures together
-	CPU         *stat.Estimate   `json:"cpu_ns_per_query"`
-	Server      *stat.Estimate   `json:"server_ns_per_query"` // the server's threads: mostly the send path
-	NAPI        *stat.Estimate   `json:"napi_ns_per_query"`   // its interface: the receive path
-	SendQPS     *stat.Estimate   `json:"send_qps"`            // rate reached by the fixed measure
-	Latency     Latency          `json:"latency_us"`          // at the fixed rate
-	LossRatio   *float64         `json:"loss_ratio"`          // at the fixed rate, over all queries of all trials
-	AnswersPerS *stat.Estimate   `json:"answers_per_s"`       // closed loop
-	ServerBusy  *stat.Estimate   `json:"server_busy"`         // share of its core, closed loop
-	Limited     bool             `json:"generator_limited"`   // answers_per_s is the generator's limit, not the server's
-	Conntrack   record.Conntrack `json:"conntrack"`           // entries: median at the end of a trial; the others: sums
+	Arm           plan.Arm         `json:"arm"`
+	Flows         plan.Pattern     `json:"flows"`
+	FlowCount     int              `json:"flow_count"`
+	Trials        int              `json:"trials"` // that count, all measures together
+	CPU           *stat.Estimate   `json:"cpu_ns_per_query"`
+	Server        *stat.Estimate   `json:"server_ns_per_query"` // the server's threads: mostly the send path
+	NAPI          *stat.Estimate   `json:"napi_ns_per_query"`   // its interface: the receive path
+	Offered       *stat.Estimate   `json:"offered_cpu_ns"`      // the same of each query that was sent: what a dropped one costs
+	SendQPS       *stat.Estimate   `json:"send_qps"`            // rate reached by the fixed measure
+	Latency       Latency          `json:"latency_us"`          // at the fixed rate
+	LossRatio     *float64         `json:"loss_ratio"`          // at the fixed rate, over all queries of all trials
+	LossExplained *float64         `json:"loss_explained"`      // dropped by a full table, as a share of the lost queries
+	AnswersPerS   *stat.Estimate   `json:"answers_per_s"`       // closed loop
+	ServerBusy    *stat.Estimate   `json:"server_busy"`         // share of its core, closed loop
+	Limited       bool             `json:"generator_limited"`   // answers_per_s is the generator's limit, not the server's
+	Conntrack     record.Conntrack `json:"conntrack"`           // entries: median at the end of a trial; the others: sums
 
 	MaxQPS     *stat.Estimate `json:"max_qps_0_1pct"`            // highest rate offered of which at most 0.1 % was lost
 	MaxQPS05   *stat.Estimate `json:"max_qps_0_5pct"`            // the same with 0.5 %
 	MaxLimited bool           `json:"max_qps_generator_limited"` // both are lower bounds: the generator ended most searches
 	Loads      []LoadLatency  `json:"latency_at_load"`           // the least load first; empty where no search was made
 	Counters   *Counters      `json:"counters"`                  // at the fixed rate; null without hardware counters
-
-	OfferedCPU    *stat.Estimate `json:"offered_cpu_ns"` // CPU time per query offered at the fixed rate, answered or not
-	LossExplained *float64       `json:"loss_explained"` // share of the queries lost at the fixed rate that the table counts as dropped
 }
 
 // LoadLatency is the latency at a share of the highest rate that the baseline answers with at most 0.1 % lost, of the same
