@@ -42,7 +42,7 @@ with the same server and generator under different firewall rulesets, in blocks 
 two network namespaces is changed. Needs root. Eight or nine minutes; --quick is a first answer in less than one.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl (raw), summary.json,
-report.html, report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
+report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
 		Example: `  bench conntrack --quick
   bench conntrack --arms on --flows many --out results
   bench conntrack --server-cmd '/usr/local/bin/mydht --bind {addr}'`,

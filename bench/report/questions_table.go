@@ -129,8 +129,8 @@ func (s Summary) fullTable() (t page.Table, any bool) {
 		if a.LossExplained != nil {
 			explained = part(*a.LossExplained)
 		}
-		t.Rows = append(t.Rows, []string{flowsName(flows), part(*a.LossRatio), Group(float64(a.Conntrack.Drop)), explained, withSpan(a.Offered, Group),
-			only(s.arm(plan.On, flows).Offered, Group), only(s.arm(plan.Off, flows).Offered, Group)})
+		t.Rows = append(t.Rows, []string{flowsName(flows), part(*a.LossRatio), Group(float64(a.Conntrack.Drop)), explained, withSpan(a.OfferedCPU, Group),
+			only(s.arm(plan.On, flows).OfferedCPU, Group), only(s.arm(plan.Off, flows).OfferedCPU, Group)})
 	}
 	return t, len(t.Rows) > 0
 }

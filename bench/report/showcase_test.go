@@ -56,7 +56,7 @@ func (s *Summary) addArm(arm plan.Arm, flows plan.Pattern, like plan.Arm, likeFl
 	a := s.arm(like, likeFlows)
 	a.Arm, a.Flows, a.FlowCount = arm, flows, flows.Flows()
 	a.CPU, a.Server, a.NAPI = times(a.CPU, factor), times(a.Server, factor), times(a.NAPI, factor)
-	a.AnswersPerS, a.Offered = times(a.AnswersPerS, 1/factor), times(a.CPU, factor)
+	a.AnswersPerS, a.OfferedCPU = times(a.AnswersPerS, 1/factor), times(a.CPU, factor)
 	l := &a.Latency
 	l.P50, l.P90, l.P99, l.P999 = times(l.P50, factor), times(l.P90, factor), times(l.P99, factor), times(l.P999, factor)
 	s.Arms = append(s.Arms, a)

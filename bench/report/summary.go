@@ -69,7 +69,7 @@ type Arm struct {
 	CPU           *stat.Estimate   `json:"cpu_ns_per_query"`
 	Server        *stat.Estimate   `json:"server_ns_per_query"` // the server's threads: mostly the send path
 	NAPI          *stat.Estimate   `json:"napi_ns_per_query"`   // its interface: the receive path
-	Offered       *stat.Estimate   `json:"offered_cpu_ns"`      // the same of each query that was sent: what a dropped one costs
+	OfferedCPU    *stat.Estimate   `json:"offered_cpu_ns"`      // the same of each query that was sent: what a dropped one costs
 	SendQPS       *stat.Estimate   `json:"send_qps"`            // rate reached by the fixed measure
 	Latency       Latency          `json:"latency_us"`          // at the fixed rate
 	LossRatio     *float64         `json:"loss_ratio"`          // at the fixed rate, over all queries of all trials
