@@ -187,7 +187,9 @@ const (
 
 func events(c record.Curve) []plot.Mark {
 	var marks []plot.Mark
-	for _, m := range []plot.Mark{{At: c.FullS, Name: "table full"}, {At: c.StopS, Name: "flood ends"}, {At: c.RecoveredS, Name: "new flow answered"}} {
+	for _, m := range []plot.Mark{
+		{At: c.FullS, Name: "table full"}, {At: c.FilledS, Name: "all asked twice"}, {At: c.StopS, Name: "flood ends"}, {At: c.RecoveredS, Name: "new flows answered"},
+	} {
 		if m.At > 0 {
 			marks = append(marks, m)
 		}

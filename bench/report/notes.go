@@ -87,9 +87,9 @@ func (d *data) armNote(a Arm) []string {
 	if d.generatorLimited(fixed) {
 		add("the generator could not hold the rate of %s queries/s in most trials", Group(float64(d.spec.Rate)))
 	}
-	if !a.Arm.Answers() && a.Offered != nil && a.LossExplained != nil {
+	if !a.Arm.Answers() && a.OfferedCPU != nil && a.LossExplained != nil {
 		add("the full table dropped the queries of unknown flows, which explains %s of those that were lost; each cost the server's side %s ns of CPU time",
-			part(min(1, *a.LossExplained)), Group(a.Offered.Median))
+			part(min(1, *a.LossExplained)), Group(a.OfferedCPU.Median))
 	} else if a.LossRatio != nil && *a.LossRatio > lossWorthNoting {
 		add("%s of the queries were lost at the fixed rate, so CPU time per answered query includes work for queries that got no answer", part(*a.LossRatio))
 	}

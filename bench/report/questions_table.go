@@ -136,7 +136,7 @@ func (s Summary) fullTable() (t page.Table, any bool) {
 }
 
 func curveTable(curves []record.Curve) page.Table {
-	t := page.Table{Caption: "Fill curves", Head: []string{"run", "limit", "new flows/s", "full after", "lost of new", "lost of known", "drop", "early_drop", "answered again after", "bytes an entry"}}
+	t := page.Table{Caption: "Fill curves", Head: []string{"run", "limit", "new flows/s", "full after", "new flows lost", "known flows lost", "drop", "early_drop", "answered again after", "bytes an entry"}}
 	for _, c := range curves {
 		known, fresh := lostWhileFull(c)
 		last := c.Points[len(c.Points)-1]
@@ -177,16 +177,18 @@ func (l loss) words() string {
 	return l.String()
 }
 
-// lostWhileFull adds up what was sent and answered from when the table was full to the end of the flood.
+// lostWhileFull adds up what was sent and answered while every entry of the full table was assured, so that none could be
+// evicted: from then on to the end of the flood.
 func lostWhileFull(c record.Curve) (known, fresh loss) {
 	if c.FullS == 0 {
 		return
 	}
+	from := max(c.FullS, c.FilledS)
 	before := 0.0
 	for _, p := range c.Points {
 		took := p.S - before
 		before = p.S
-		if p.S-took < c.FullS || p.S > c.StopS {
+		if p.S-took < from || p.S > c.StopS {
 			continue
 		}
 		known.sent, known.answered = known.sent+p.KnownSent*took, known.answered+p.KnownAnswered*took
@@ -197,20 +199,27 @@ func lostWhileFull(c record.Curve) (known, fresh loss) {
 
 // curveSentence says what a filling showed.
 func curveSentence(c record.Curve) string {
-	table := fmt.Sprintf("At %s new flows a second the table of %s entries", Group(c.NewPerS), Group(float64(c.Limit)))
-	if c.FullS == 0 {
-		return fmt.Sprintf("%s did not fill within %s.", table, secondsOf(c.StopS))
+	text := fmt.Sprintf("At %s new flows a second the table of %s entries", Group(c.NewPerS), Group(float64(c.Limit)))
+	if c.Others > 0 {
+		text += fmt.Sprintf(", %s of which were put in before,", Group(float64(c.Others)))
 	}
+	if c.FullS == 0 {
+		return fmt.Sprintf("%s did not fill within %s.", text, secondsOf(c.StopS))
+	}
+	text += fmt.Sprintf(" was full after %s", secondsOf(c.FullS))
 	known, fresh := lostWhileFull(c)
-	text := fmt.Sprintf("%s was full after %s", table, secondsOf(c.FullS))
+	since := "from then on"
+	if c.FilledS > c.FullS {
+		since = "once the flows in it had asked twice,"
+	}
 	switch {
 	case fresh.sent > 0 && known.sent > 0:
-		text += fmt.Sprintf("; from then on %s of the queries from new flows and %s of those from known ones got no answer", fresh.words(), known.words())
+		text += fmt.Sprintf("; %s %s of the queries from new flows were lost and %s of those from known ones", since, fresh.words(), known.words())
 	case fresh.sent > 0:
-		text += fmt.Sprintf("; from then on %s of the queries from new flows got no answer", fresh.words())
+		text += fmt.Sprintf("; %s %s of the queries from new flows were lost", since, fresh.words())
 	}
 	if c.RecoveredS <= 0 {
-		return text + ", and no new flow was answered again while it was watched."
+		return text + ", and new flows were not answered again while it was watched."
 	}
 	return text + fmt.Sprintf(", and new flows were answered again %s after the flood had ended.", secondsOf(c.RecoveredS-c.StopS))
 }
@@ -225,6 +234,8 @@ func curveNotes(c record.Curve) []string {
 		add("So a table of %s entries holds %s new flows a second for good with these time-outs, and %s with the defaults.", Group(float64(c.Limit)),
 			Group(float64(c.Limit)/c.UnrepliedS), Group(float64(c.Limit)/30))
 	}
+	add("Entries are evicted for new flows (`early_drop`) while they are not assured, which takes a flow that was answered and goes on after two " +
+		"seconds. Against a crowd that asks once the table refuses little; against one that asks on it refuses all others (`drop`).")
 	if c.EntryBytes > 0 {
 		add("An entry took %s bytes of kernel memory, measured while the table filled: %s at the limit.", Group(c.EntryBytes), size(uint64(c.EntryBytes*float64(c.Limit))))
 	}

@@ -88,28 +88,34 @@ func (a *Arm) searched() {
 	a.Counters = &Counters{Cycles: times(a.CPU, 2.4), Instructions: times(a.CPU, 3), CacheMisses: times(a.CPU, 0.001)}
 }
 
-// fillCurve fills a table of 262,144 entries at 50,000 flows a second; the flood ends after 9 s, the entries time out after 10.
+// fillCurve fills a table of 262,144 entries by as many flows that ask twice, at 50,000 a second, and then by flows that ask
+// once; the flood ends after 15 s, the entries time out 12 s after their last packet.
 func fillCurve(run int) record.Curve {
-	const limit, rate, stop, timeout, step = 262144, 50_000.0, 9.0, 10.0, 0.25
-	c := record.Curve{Run: run, Limit: limit, Buckets: 65536, UnrepliedS: timeout, StreamS: 20, NewPerS: rate, KnownPerS: 500, FullS: 5.25, StopS: stop,
-		RecoveredS: 10.25, EntryBytes: 344, LogLines: []string{"nf_conntrack: nf_conntrack: table full, dropping packet", "net_ratelimit: 49000 callbacks suppressed"}}
-	dropped := 0.0
-	for i := 1; i <= 100; i++ {
+	const limit, rate, filled, stop, timeout, step = 262144, 50_000.0, 11.0, 15.0, 12.0, 0.25
+	c := record.Curve{Run: run, Limit: limit, Buckets: 65536, UnrepliedS: timeout, StreamS: timeout, NewPerS: rate, KnownPerS: 1000, FullS: 5.25, FilledS: filled,
+		StopS: stop, RecoveredS: 18.25, EntryBytes: 344, LogLines: []string{"nf_conntrack: nf_conntrack: table full, dropping packet", "net_ratelimit: 49000 callbacks suppressed"}}
+	var dropped, evicted float64
+	for i := 1; i <= 120; i++ {
 		s := float64(i) * step
-		p := record.Point{S: s, KnownSent: 500, KnownAnswered: 500}
+		p := record.Point{S: s, KnownSent: 1000, KnownAnswered: 1000}
 		p.Entries = uint64(min(limit, rate*s))
-		if s <= stop {
+		switch {
+		case s <= filled:
 			p.NewSentPerS, p.NewAnswered = rate, rate
 			if s > c.FullS {
-				p.NewAnswered = 0.004 * rate
-				dropped += (rate - p.NewAnswered) * step
+				evicted += 300 * step
 			}
+		case s <= stop:
+			p.NewSentPerS, p.NewAnswered = rate, 0.004*rate
+			dropped += (rate - p.NewAnswered) * step
+		default:
+			p.NewSentPerS = 200
 		}
-		if s > timeout {
-			p.Entries = uint64(math.Max(500, limit-rate*(s-timeout)))
-			p.NewSentPerS, p.NewAnswered = 4, 4
+		if s > 18 {
+			p.NewAnswered = 200
+			p.Entries = uint64(math.Max(1000, limit-rate*(s-18)))
 		}
-		p.Drop, p.EarlyDrop = uint64(dropped), uint64(dropped/1000)
+		p.Drop, p.EarlyDrop = uint64(dropped), uint64(evicted)
 		c.Points = append(c.Points, p)
 	}
 	return c
@@ -149,16 +155,18 @@ func TestSections(t *testing.T) {
 
 func TestCurveSentences(t *testing.T) {
 	c := fillCurve(0)
-	require.Equal(t, "At 50,000 new flows a second the table of 262,144 entries was full after 5.2 s; from then on 99.60 % of the queries from "+
-		"new flows and none of those from known ones got no answer, and new flows were answered again 1.2 s after the flood had ended.", curveSentence(c))
-	require.Contains(t, fmt.Sprint(curveNotes(c)), "holds 26,214 new flows a second for good with these time-outs, and 8,738 with the defaults")
+	require.Equal(t, "At 50,000 new flows a second the table of 262,144 entries was full after 5.2 s; once the flows in it had asked twice, 99.60 % of the "+
+		"queries from new flows were lost and none of those from known ones, and new flows were answered again 3.2 s after the flood had ended.", curveSentence(c))
+	require.Contains(t, fmt.Sprint(curveNotes(c)), "holds 21,845 new flows a second for good with these time-outs, and 8,738 with the defaults")
 	require.Contains(t, fmt.Sprint(curveNotes(c)), "344 bytes of kernel memory, measured while the table filled: 86 MiB at the limit")
 
 	never := c
-	never.RecoveredS = 0
-	require.Contains(t, curveSentence(never), "no new flow was answered again while it was watched.")
+	never.RecoveredS, never.Others = 0, 100_000
+	require.Contains(t, curveSentence(never), "262,144 entries, 100,000 of which were put in before, was full")
+	require.Contains(t, curveSentence(never), "new flows were not answered again while it was watched.")
+	never.Others = 0
 	never.FullS = 0
-	require.Equal(t, "At 50,000 new flows a second the table of 262,144 entries did not fill within 9.0 s.", curveSentence(never))
+	require.Equal(t, "At 50,000 new flows a second the table of 262,144 entries did not fill within 15.0 s.", curveSentence(never))
 	known, fresh := lostWhileFull(never)
 	require.Equal(t, "–", known.String()+fresh.String()[len("–"):])
 

@@ -1,6 +1,6 @@
-// Package report turns the records of a run into what people and programs read: summary.json,
-// report.md, bench.txt for benchstat, and a table for the terminal. It is pure but for [Write], needs no
-// root, and makes the same report from the same records every time.
+// Package report turns the records of a run into what people and programs read: summary.json, report.html,
+// report.md, bench.txt for benchstat, and a table for the terminal; and two runs into a comparison ([Runs]).
+// It is pure but for [Write], needs no root, and makes the same report from the same records every time.
 //
 // The order of things: trials that cannot be trusted are left out by rules fixed beforehand, the
 // baseline is compared with itself (the control), and only what is larger than the control's own noise

@@ -175,7 +175,7 @@ func TestWalkIsFair(t *testing.T) {
 // wherever the walk begins.
 func TestWalkDoesNotRepeat(t *testing.T) {
 	p := netip.MustParsePrefix("198.18.0.0/15")
-	l, err := planFlows(1_000_000, netip.MustParseAddr("10.18.0.1"), p, true)
+	l, err := planFlows(1_000_000, netip.MustParseAddr("10.18.0.1"), p, true, part{})
 	require.NoError(t, err)
 	require.Len(t, l.listen, 8)
 	for _, flows := range []int{2000, 53_024, 125_000, 125_001, 300_000, 1_000_000} {
