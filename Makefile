@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := all
-.PHONY: all test check soak fuzz bench bench-conntrack bench-peers bench-load pgo test-interop install-interop clean
+.PHONY: all test check soak fuzz bench bench-conntrack bench-peers bench-load bench-generators pgo test-interop install-interop clean
 
 all:
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/supernode ./cmd/loadgen ./bench \
@@ -73,6 +73,10 @@ peers-programs: all
 # From rest to overload, beside a server that does nothing.
 bench-load: all
 	bin/bench load
+
+# loadgen's ways to send, side by side, and dnsperf where it is installed (make install-peers has it).
+bench-generators: all
+	bin/bench generators
 
 # The profile by which the compiler optimises supernode.
 pgo:

@@ -23,8 +23,12 @@ type generatorsOptions struct {
 	blocks int
 	flows  int
 	window int
+	trial  time.Duration
 	seed   uint64
 }
+
+// minMeasure is what a generator needs to get going.
+const minMeasure = 50 * time.Millisecond
 
 func generatorsCommand() *cobra.Command {
 	var o generatorsOptions
@@ -51,6 +55,7 @@ and report.md. An interrupted run keeps the trials it has made: see bench report
 	f.IntVar(&o.blocks, "blocks", 0, fmt.Sprintf("`N` blocks, each measuring everything once (default %d, with --quick %d)", full.Blocks, generators.Quick().Blocks))
 	f.IntVar(&o.flows, "flows", full.Flows, "`N` distinct source addresses of loadgen")
 	f.IntVar(&o.window, "window", full.Window, "`N` queries outstanding in the closed loop")
+	f.DurationVar(&o.trial, "measure", 0, fmt.Sprintf("`TIME` of each trial (default %v, with --quick %v)", full.Duration, generators.Quick().Duration))
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the order (default from the clock)")
 	return cmd
 }
@@ -69,6 +74,9 @@ func (o *generatorsOptions) spec(given func(flag string) bool) (spec generators.
 	if given("blocks") {
 		spec.Blocks = o.blocks
 	}
+	if given("measure") {
+		spec.Duration = o.trial
+	}
 	spec.Flows, spec.Window, spec.Seed = o.flows, o.window, o.seed
 	if !given("seed") {
 		spec.Seed = fromClock()
@@ -78,6 +86,8 @@ func (o *generatorsOptions) spec(given func(flag string) bool) (spec generators.
 		return spec, usagef("--blocks %d: must be 1 to %d", spec.Blocks, maxBlocks)
 	case spec.Flows < 1 || spec.Flows > maxTable:
 		return spec, usagef("--flows %d: must be 1 to %d", spec.Flows, maxTable)
+	case spec.Duration < minMeasure:
+		return spec, usagef("--measure %v: must be at least %v", spec.Duration, minMeasure)
 	case spec.Window < 1 || spec.Window > 1<<16:
 		return spec, usagef("--window %d: must be 1 to %d, the numbers that DNS has", spec.Window, 1<<16)
 	}

@@ -77,7 +77,7 @@ func TestNeedsRoot(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t) // to become nobody
 	dir := home(t)
-	for _, args := range []string{"conntrack", "peers", "load", "lab up", "lab clean"} {
+	for _, args := range []string{"conntrack", "peers", "load", "generators", "lab up", "lab clean"} {
 		status, _, stderr := ended(t, dir, asNobody, strings.Fields(args)...)
 		require.Equal(t, 2, status, args)
 		require.Equal(t, "bench: needs root, to make network namespaces and pin kernel threads: run it with sudo\n", stderr, args)
@@ -87,7 +87,7 @@ func TestNeedsRoot(t *testing.T) {
 func TestProgramsAreMissing(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t)
-	for _, c := range []struct{ program, command string }{{"supernode", "conntrack"}, {"loadgen", "conntrack"}, {"loadgen", "peers"}} {
+	for _, c := range []struct{ program, command string }{{"supernode", "conntrack"}, {"loadgen", "conntrack"}, {"loadgen", "peers"}, {"null-server", "generators"}} {
 		dir, program := home(t), c.program
 		require.NoError(t, os.Remove(filepath.Join(dir, program)))
 		status, _, stderr := ended(t, dir, nil, c.command)
@@ -160,10 +160,12 @@ func TestHelp(t *testing.T) {
 		flags   string
 	}{
 		{"", ""},
-		{"conntrack", "quick out arms flows blocks curves full-limit rate server-cmd ready-timeout seed"},
+		{"conntrack", "quick out arms flows blocks curves full-limit rate server-cmd ready-timeout seed remote remote-cmd secret-file target sources i-may-flood-this"},
 		{"peers", "quick out servers server-cmd methods blocks nodes infohashes flows window mix zipf seed"},
 		{"load", "out steps server blocks flows window mix warmup measure seed"},
 		{"report", "json out"},
+		{"generators", "quick out generators blocks flows window measure seed"},
+		{"agent", "listen stdio port pid server-cmd secret-file i-consent-to-rules once"},
 		{"lab", ""},
 		{"lab up", ""},
 		{"lab clean", ""},
@@ -181,7 +183,7 @@ func TestHelp(t *testing.T) {
 }
 
 // documented finds commands of the bench in text for people, on a line of their own or between backquotes.
-var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|report|lab)\\b[^`\\n#;|&>]*)")
+var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|generators|report|lab)\\b[^`\\n#;|&>]*)")
 
 var quoted = regexp.MustCompile(`'[^']*'`)
 

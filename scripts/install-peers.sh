@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the servers of other people that supernode and loadgen are measured with, as far as they are missing: from Debian or Ubuntu
-# libtorrent with its Python bindings, Node.js, opentracker and dnsmasq; from the npm registry what the lock file pins.
+# libtorrent with its Python bindings, Node.js, opentracker and dnsmasq; from the npm registry what the lock file pins. And
+# dnsperf, the load generator that loadgen is compared with.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin
@@ -12,6 +13,7 @@ packages=
 /usr/bin/python3 -c 'import libtorrent' 2>/dev/null || packages="$packages python3-libtorrent"
 has node || packages="$packages nodejs"
 has npm || packages="$packages npm"
+has dnsperf || packages="$packages dnsperf"
 has dnsmasq || packages="$packages dnsmasq-base"
 has opentracker || [ -x "$tracker/usr/bin/opentracker" ] || packages="$packages libowfat0"
 
