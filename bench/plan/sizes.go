@@ -65,6 +65,9 @@ func Rate(answersPerS float64) int {
 	return max(step, min(rate, int(share*answersPerS/step)*step))
 }
 
+// Answers is what a server is taken to answer at most of which only the rate to offer is known.
+func Answers(rate int) float64 { return float64(rate) / share }
+
 // Repeats is how many trials of a run may be made again because they cannot count: a quarter, as on a
 // shared host every fifth trial may be stolen from.
 func (s Spec) Repeats() int { return s.Trials() / 4 }
@@ -76,5 +79,5 @@ func (s Spec) Estimate() time.Duration {
 		t := s.Timing(m)
 		block += t.Warmup + t.Measure + perTrial
 	}
-	return perRun + block*time.Duration(s.Blocks*len(s.Arms)*len(s.Patterns)) + s.SearchEstimate()
+	return perRun + block*time.Duration(s.Blocks*len(s.Arms)*len(s.Patterns)) + s.pilotEstimate() + s.SearchEstimate()
 }
