@@ -103,7 +103,7 @@ func (r *experiment) prepare(ctx context.Context, l *lab.Lab, rig *trial.Rig) er
 	}); err != nil {
 		return fmt.Errorf("pilot: %w", err)
 	}
-	r.answers = max(searchLeast, float64(pilot.Answered)/(float64(pilot.Duration)/1e9))
+	r.answers = max(1, float64(pilot.Answered)/(float64(pilot.Duration)/1e9))
 	r.plan.Rate = plan.Rate(r.answers)
 	r.progress.say("the server answers about %.0f queries/s; CPU time is measured at %d/s", r.answers, r.plan.Rate)
 	return nil

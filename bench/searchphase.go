@@ -19,7 +19,7 @@ const (
 	searchCoarse = 0.05  // the width that short steps reach
 	searchFine   = 0.025 // and the long ones
 	searchFirst  = 1.5   // the first step offers so many times what a closed loop sees answered
-	searchLeast  = 100   // no rate below this is tried, nor above
+	searchLeast  = 0.02  // no rate below this part of that is tried
 	searchMost   = 5_000_000
 	// searchGrace is how long answers are awaited after a step. On a link without a wire they come in a few milliseconds.
 	searchGrace = 40 * time.Millisecond
@@ -96,7 +96,7 @@ func (r *experiment) series(flows int, seed uint64) trial.Series {
 	t, grace := r.plan.Searching, searchGrace.Seconds()
 	return func(step func(trial.Load) (record.Trial, error)) (record.Search, error) {
 		return search.Run(search.Config{
-			Losses: searchLosses, Start: searchFirst * r.answers, Least: searchLeast, Most: searchMost,
+			Losses: searchLosses, Start: searchFirst * r.answers, Least: max(1, searchLeast*r.answers), Most: searchMost,
 			Short: t.Short, Long: t.Long, Coarse: searchCoarse, Fine: searchFine,
 			Overhead: t.Warmup + searchGrace + searchOverhead, Budget: t.Budget,
 		}, func(rate float64, length time.Duration) (search.Outcome, error) {
