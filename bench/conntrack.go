@@ -20,6 +20,8 @@ type conntrackOptions struct {
 	arms      string
 	flows     string
 	blocks    int
+	resolve   string
+	searches  int
 	rate      int
 	serverCmd string
 	ready     time.Duration
@@ -44,9 +46,12 @@ func conntrackCommand() *cobra.Command {
 		Use:   "conntrack",
 		Short: "Measure a server with connection tracking off, on, exempted for its port, and with its table full",
 		Long: `conntrack measures what connection tracking costs a UDP server: CPU time per answered query, latency and throughput,
-with the same server and generator under different firewall rulesets, in blocks of random order; then what happens while
-the table of connections fills and empties. Nothing outside its own two network namespaces is changed. Needs root. Some
-twelve minutes; --quick is a first answer in less than one.
+with the same server and generator under different firewall rulesets, in blocks of random order. Nothing outside its own
+two network namespaces is changed. Needs root. About a quarter of an hour; --quick is a first answer in less than a minute.
+
+A pilot sees first how noisy the machine is, and chooses how many blocks that takes. When they are done, a search finds the
+highest rate that is answered with at most 0.1 % and 0.5 % lost, and latency is measured at a quarter, half and three
+quarters of it. Last comes what happens while the table of connections fills and empties.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl and curve.jsonl (raw),
 summary.json, report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
@@ -66,7 +71,9 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "`DIR` for records and report, which must not hold records yet (default out/conntrack-DATE-TIME)")
 	f.StringVar(&o.arms, "arms", "", "`LIST` of what to compare, of "+join(plan.Arms())+" (default all, with --quick all but raised)")
 	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all, with --quick few,many)")
-	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once, or in a third of them: raised, full, new (default 28, with --quick 7)")
+	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once, or in a part of them: raised, full, new (default: as many as a pilot finds are needed, with --quick 7)")
+	f.StringVar(&o.resolve, "resolution", "2%", "`SHARE` that the intervals of CPU time should reach to either side: the pilot chooses the blocks for it")
+	f.IntVar(&o.searches, "searches", 0, "`N` times every arm's highest rate is searched for, and its latency measured at shares of that (default 5, with --quick 0)")
 	f.IntVar(&o.curves, "curves", 1, "`N` times the table is filled and emptied after the blocks, up to a minute each (with --quick 0)")
 	f.Uint64Var(&o.fullLimit, "full-limit", fullLimit, "largest table that may be filled, `N` entries of about 256 bytes of the kernel's memory")
 	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")
@@ -106,9 +113,25 @@ func (o *conntrackOptions) spec(given func(flag string) bool) (spec plan.Spec, e
 	if given("rate") {
 		spec.Rate = o.rate
 	}
+	if given("searches") {
+		spec.Searches = o.searches
+	}
+	if given("resolution") {
+		if spec.Resolution, err = parseResolution(o.resolve); err != nil {
+			return spec, usagef("--resolution %q: %w", o.resolve, err)
+		}
+	}
+	switch {
+	case given("blocks") && given("resolution"):
+		return spec, usagef("--resolution: --blocks %d says how many already, leave one of them out", o.blocks)
+	case given("blocks"):
+		spec.Resolution = 0 // no pilot
+	}
 	switch {
 	case spec.Blocks < 1 || spec.Blocks > maxBlocks:
 		return spec, usagef("--blocks %d: must be 1 to %d", spec.Blocks, maxBlocks)
+	case spec.Searches < 0 || spec.Searches > maxBlocks:
+		return spec, usagef("--searches %d: must be 0 to %d", spec.Searches, maxBlocks)
 	case spec.Rate < 1:
 		return spec, usagef("--rate %d: must be at least 1", spec.Rate)
 	case o.curves < 0 || o.curves > maxCurves:
@@ -160,11 +183,12 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	r := experiment{
 		curves: o.curves, fullLimit: o.fullLimit,
 		plan: p, dir: o.out, serverCmd: o.serverCmd, loadgen: filepath.Join(dir, "loadgen"), ready: o.ready,
-		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
+		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()-p.SearchEstimate()),
 	}
 	if err := r.consentEarly(); err != nil {
 		return err
 	}
+	r.progress.later = p.SearchEstimate()
 	needed := []string{r.loadgen}
 	if r.serverCmd == "" && !o.remote.asked() {
 		r.supernode = filepath.Join(dir, "supernode")

@@ -113,6 +113,61 @@ func TestConntrack(t *testing.T) {
 	requireReportAgain(t, r.home, out)
 }
 
+// The second phase follows the first, in the same records.
+func TestSearches(t *testing.T) {
+	t.Parallel()
+	apart.NeedRoot(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), nil, short(out, "--arms", "on", "--searches", "1")...)
+	require.Zero(t, r.end(), r.told.String())
+	r.requireNothingLeft()
+	require.Contains(t, r.told.String(), "\nbench: search 1 of 1, 0 of 12 trials done, ")
+
+	run, err := record.ReadDir(out)
+	require.NoError(t, err)
+	require.Equal(t, 1, run.Header.Plan.Searches)
+	offered := map[plan.Measure]map[float64]bool{}
+	searched := 0
+	for _, trial := range run.Trials {
+		switch {
+		case trial.Measure == plan.Search:
+			searched++
+			require.Equal(t, trial.Arm.Tracks(), trial.Tracking, "%s", trial.Arm)
+			require.NotEmpty(t, trial.Search.Steps)
+			require.Len(t, trial.Search.Found, len(searchLosses))
+		case trial.Measure.Share() > 0:
+			require.Nil(t, trial.Search)
+			if offered[trial.Measure] == nil {
+				offered[trial.Measure] = map[float64]bool{}
+			}
+			offered[trial.Measure][trial.Load.OfferedQPS] = true
+		}
+	}
+	require.GreaterOrEqual(t, searched, 3, "off, control and on")
+	require.Len(t, offered, 3)
+	for measure, rates := range offered {
+		require.Len(t, rates, 1, "%s: all arms of a block are offered the same", measure)
+	}
+	requireReportAgain(t, r.home, out)
+}
+
+// A pilot that is asked for chooses the number of blocks before the records begin, and is remembered there.
+func TestPilotOfARun(t *testing.T) {
+	t.Parallel()
+	apart.NeedRoot(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), nil, "conntrack", "--quick", "--arms", "off", "--flows", "few", "--rate", "5000", "--resolution", "50%", "--out", out)
+	r.await("a pilot of 32 trials")
+	r.await("block 1 of ")
+	r.signal(syscall.SIGINT)
+	require.Equal(t, 130, r.end(), r.told.String())
+	r.requireNothingLeft()
+	require.Regexp(t, `bench: (the baseline scatters by|the host disturbed the pilot)`, r.told.String())
+	if run, err := record.ReadDir(out); err == nil { // else it was interrupted in its first trial
+		require.Equal(t, run.Header.Plan.Pilot.Blocks, run.Header.Plan.Blocks)
+	}
+}
+
 // requireProven checks that a trial's record holds what proves its arm, and that who must have worked did.
 func requireProven(t *testing.T, trial record.Trial, limit uint64) {
 	t.Helper()

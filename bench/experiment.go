@@ -24,7 +24,8 @@ type experiment struct {
 	supernode string // path of the program, if that is the server
 	loadgen   string // path of the program
 	ready     time.Duration
-	rateGiven bool // by the user: no pilot chooses it
+	rateGiven bool    // by the user: no pilot chooses it
+	answers   float64 // a second, that the server gives at most, about
 	curves    int
 	fullLimit uint64   // the largest table that may be filled, in entries
 	notes     []string // for the header
@@ -42,8 +43,7 @@ type rig interface {
 // taken down.
 func (r *experiment) conduct(ctx context.Context) (err error) {
 	defer r.progress.clear()
-	r.progress.say("%s in %s, about %s; the machine should have nothing else to do",
-		count(len(r.plan.Slots), "trial"), count(r.plan.Blocks, "block"), r.plan.Estimate().Round(time.Second))
+	r.progress.say("%s, about %s; the machine should have nothing else to do", r.extent(), r.plan.Estimate().Round(time.Second))
 	r.progress.say("building the lab")
 	l, err := buildLab(ctx, lab.Default())
 	if err != nil {
@@ -67,15 +67,37 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	if err := r.fitTable(l); err != nil {
 		return err
 	}
-	w, err := record.Create(r.dir, r.header(ctx, l))
+	if err := r.size(ctx, rig); err != nil {
+		return err
+	}
+	header := r.header(ctx, l)
+	header.Notes = append(header.Notes, rig.Notes()...)
+	w, err := record.Create(r.dir, header)
 	if err != nil {
 		return err
 	}
 	recorded, err := r.trials(ctx, rig, w)
 	if err == nil {
+		var more int
+		more, err = r.searches(ctx, rig, w)
+		recorded += more
+	}
+	if err == nil {
 		err = r.fillCurves(ctx, rig)
 	}
 	return errors.Join(err, w.Close(), r.keep(recorded))
+}
+
+// extent says how much there is to do.
+func (r *experiment) extent() string {
+	text := fmt.Sprintf("%s in %s", count(len(r.plan.Slots), "trial"), count(r.plan.Blocks, "block"))
+	if r.plan.Sized() {
+		text += " or as many as a pilot finds are needed"
+	}
+	if n := r.plan.SearchTrials(); n > 0 {
+		text += fmt.Sprintf(", then %s in %s of searches", count(n, "trial"), count(r.plan.Searches, "block"))
+	}
+	return text
 }
 
 // fillAndPilot fills the server's tables, and chooses the rate of the fixed measure if the user did not: a part of what this
@@ -86,6 +108,7 @@ func (r *experiment) fillAndPilot(ctx context.Context, rig rig, baseline func() 
 		return fmt.Errorf("fill the server's tables: %w", err)
 	}
 	if r.rateGiven {
+		r.answers = plan.Answers(r.plan.Rate)
 		return nil
 	}
 	if err := baseline(); err != nil {
@@ -97,48 +120,54 @@ func (r *experiment) fillAndPilot(ctx context.Context, rig rig, baseline func() 
 	}); err != nil {
 		return fmt.Errorf("pilot: %w", err)
 	}
-	answersPerS := float64(pilot.Answered) / (float64(pilot.Duration) / 1e9)
-	r.plan.Rate = plan.Rate(answersPerS)
-	r.progress.say("the server answers about %.0f queries/s; CPU time is measured at %d/s", answersPerS, r.plan.Rate)
+	r.answers = max(1, float64(pilot.Answered)/(float64(pilot.Duration)/1e9))
+	r.plan.Rate = plan.Rate(r.answers)
+	r.progress.say("the server answers about %.0f queries/s; CPU time is measured at %d/s", r.answers, r.plan.Rate)
 	return nil
 }
 
-// trials makes the trials. One that cannot count by the report's rules, which know nothing of its figures, is made again
-// at once, as long as the run's time allows; the records keep both.
+// trials makes the trials of the first phase.
 func (r *experiment) trials(ctx context.Context, rig rig, w *record.Writer) (recorded int, err error) {
 	repeats := r.plan.Repeats()
 	for _, slot := range r.plan.Slots {
 		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
-		for attempt := 0; ; attempt++ {
-			t, err := rig.Run(ctx, slot, load(r.plan.Spec, slot))
-			if err != nil {
-				return recorded, fmt.Errorf("trial %s in block %d: %w", slot.Cell, slot.Block+1, err)
-			}
-			if err := w.Append(t); err != nil {
-				return recorded, err
-			}
-			if attempt == 0 {
-				recorded++
-			}
-			if repeats == 0 || report.Excluded(t) == "" {
-				break
-			}
-			repeats--
+		if _, err := r.attempt(ctx, rig, slot, load(r.plan.Spec, slot), &repeats, w.Append); err != nil {
+			return recorded, err
 		}
+		recorded++
 	}
 	return recorded, nil
+}
+
+// attempt makes a trial. One that cannot count by the report's rules, which know nothing of its figures, is made again at
+// once, as long as the run's time allows; keep gets both.
+func (r *experiment) attempt(ctx context.Context, rig rig, slot plan.Slot, load trial.Load, repeats *int,
+	keep func(record.Trial) error) (t record.Trial, err error) {
+	for {
+		if t, err = rig.Run(ctx, slot, load); err != nil {
+			return t, fmt.Errorf("trial %s in block %d: %w", slot.Cell, slot.Block+1, err)
+		}
+		if err := keep(t); err != nil {
+			return t, err
+		}
+		if *repeats == 0 || report.Excluded(t) == "" {
+			return t, nil
+		}
+		*repeats--
+	}
 }
 
 // keep says what there is of a run that did not come to its end. Records without a trial are good for nothing, and
 // would be in the way of the next attempt.
 func (r *experiment) keep(recorded int) error {
+	planned := r.plan.Trials() + r.plan.SearchTrials()
 	switch recorded {
-	case len(r.plan.Slots):
+	case planned:
 		return nil
 	case 0:
 		return os.Remove(filepath.Join(r.dir, record.FileName))
 	}
-	r.progress.say("%d of %s are recorded; for what they say: bench report %s", recorded, count(len(r.plan.Slots), "trial"), r.dir)
+	r.progress.say("%d of %s are recorded; for what they say: bench report %s", recorded, count(planned, "trial"), r.dir)
 	return nil
 }
 

@@ -12,15 +12,22 @@ import (
 type progress struct {
 	out      io.Writer
 	live     bool
+	phase    string // what its blocks are called
 	blocks   int
 	total    int // trials
 	done     int
-	estimate time.Duration
-	start    time.Time // of the first trial
+	estimate time.Duration // of the phase
+	later    time.Duration // what comes after the phase, about
+	start    time.Time     // of the first trial
 }
 
 func newProgress(out io.Writer, blocks, trials int, estimate time.Duration) *progress {
-	return &progress{out: out, live: terminal.Live(out), blocks: blocks, total: trials, estimate: estimate}
+	return &progress{out: out, live: terminal.Live(out), phase: "block", blocks: blocks, total: trials, estimate: estimate}
+}
+
+// begin begins a phase of the run: so many blocks, of so many trials together, in about that time, before others.
+func (p *progress) begin(phase string, blocks, trials int, estimate, later time.Duration) {
+	p.phase, p.blocks, p.total, p.done, p.estimate, p.later = phase, blocks, trials, 0, estimate, later
 }
 
 // say prints a line of its own.
@@ -35,7 +42,7 @@ func (p *progress) step(block int, first bool, what string) {
 	if p.done == 0 {
 		p.start = time.Now()
 	}
-	line := fmt.Sprintf("block %d of %d, %d of %s done, %s left", block+1, p.blocks, p.done, count(p.total, "trial"), p.left())
+	line := fmt.Sprintf("%s %d of %d, %d of %s done, %s left", p.phase, block+1, p.blocks, p.done, count(p.total, "trial"), p.left())
 	switch {
 	case p.live:
 		p.clear()
@@ -67,7 +74,7 @@ func (p *progress) left() string {
 	if p.done > 0 {
 		left = time.Since(p.start) / time.Duration(p.done) * time.Duration(p.total-p.done)
 	}
-	return left.Round(time.Second).String()
+	return (left + p.later).Round(time.Second).String()
 }
 
 // count is a number of things.

@@ -34,6 +34,25 @@ bench: block 2 of 2, 2 of 4 trials done, 10s left
 	})
 }
 
+func TestProgressOfPhases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newProgress(&out, 1, 1, 5*time.Second)
+		p.later = 40 * time.Second
+		p.step(0, true, "off")
+		time.Sleep(10 * time.Second)
+		p.begin("search", 2, 2, 40*time.Second, 0)
+		for block := range 2 {
+			p.step(block, true, "off")
+			time.Sleep(15 * time.Second)
+		}
+		require.Equal(t, `bench: block 1 of 1, 0 of 1 trial done, 45s left
+bench: search 1 of 2, 0 of 2 trials done, 40s left
+bench: search 2 of 2, 1 of 2 trials done, 15s left
+`, out.String())
+	})
+}
+
 func TestProgressOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

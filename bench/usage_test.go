@@ -34,6 +34,9 @@ func TestUsage(t *testing.T) {
 		{"conntrack --blocks -3", "--blocks -3: must be 1 to 1000"},
 		{"conntrack --blocks 1000000000", "--blocks 1000000000: must be 1 to 1000"},
 		{"conntrack --blocks many", `invalid argument "many" for "--blocks" flag`},
+		{"conntrack --searches -1", "--searches -1: must be 0 to 1000"},
+		{"conntrack --resolution none", `--resolution "none": must be a share from 0.1% to 50%, as in 2% or 0.02`},
+		{"conntrack --resolution 2% --blocks 9", "--resolution: --blocks 9 says how many already, leave one of them out"},
 		{"conntrack --rate 0", "--rate 0: must be at least 1"},
 		{"conntrack --rate -1", "--rate -1: must be at least 1"},
 		{"conntrack --curves -1", "--curves -1: must be 0 to 60"},
@@ -120,6 +123,16 @@ func TestSpec(t *testing.T) {
 	want.Arms, want.Patterns = []plan.Arm{plan.Off, plan.Control, plan.On}, []plan.Pattern{plan.Few}
 	require.Equal(t, want, spec)
 
+	spec, err = parsed("--blocks", "20", "--searches", "0")
+	require.NoError(t, err)
+	require.False(t, spec.Sized(), "nothing is left for a pilot to choose")
+	require.Zero(t, spec.SearchTrials())
+	spec, err = parsed("--quick", "--resolution", "5%", "--searches", "2")
+	require.NoError(t, err)
+	require.True(t, spec.Sized())
+	require.Equal(t, 0.05, spec.Resolution)
+	require.Equal(t, 2, spec.Searches)
+
 	spec, err = parsed()
 	require.NoError(t, err)
 	require.NotZero(t, spec.Seed, "from the clock")
@@ -160,7 +173,7 @@ func TestHelp(t *testing.T) {
 		flags   string
 	}{
 		{"", ""},
-		{"conntrack", "quick out arms flows blocks curves full-limit rate server-cmd ready-timeout seed remote remote-cmd secret-file target sources i-may-flood-this"},
+		{"conntrack", "quick out arms flows blocks resolution searches curves full-limit rate server-cmd ready-timeout seed remote remote-cmd secret-file target sources i-may-flood-this"},
 		{"peers", "quick out servers server-cmd methods blocks nodes infohashes flows window mix zipf seed"},
 		{"load", "out steps server blocks flows window mix warmup measure seed"},
 		{"report", "json out"},

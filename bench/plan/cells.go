@@ -145,5 +145,5 @@ func (s Spec) length(c Cell) time.Duration {
 func (s Spec) Estimate() time.Duration {
 	d := perRun
 	s.cells(func(_ int, c Cell) { d += s.length(c) })
-	return d + s.SearchEstimate()
+	return d + s.pilotEstimate() + s.SearchEstimate()
 }

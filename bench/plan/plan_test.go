@@ -18,7 +18,7 @@ func TestStandardRunsKeepTheirPromise(t *testing.T) {
 		limit time.Duration
 	}{
 		{"quick", Quick(), time.Minute},
-		{"full", Full(), 15 * time.Minute},
+		{"full", Full(), Limit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.NoError(t, c.spec.Validate())
@@ -32,7 +32,7 @@ func TestStandardRunsKeepTheirPromise(t *testing.T) {
 }
 
 func TestEstimateGrowsWithWork(t *testing.T) {
-	s := Quick()
+	s := Quick() // without a pilot or searches
 	one := s.Estimate()
 	s.Blocks, s.Rare = 2*s.Blocks, 2*s.Rare
 	require.Equal(t, 2*one-perRun, s.Estimate())
@@ -54,6 +54,10 @@ func specs() *rapid.Generator[Spec] {
 		s.Rare = rapid.IntRange(0, 13).Draw(t, "rare")
 		if rapid.Bool().Draw(t, "fixed only") {
 			s.Max = Timing{}
+		}
+		s.Searches = rapid.IntRange(0, 6).Draw(t, "searches")
+		if rapid.Bool().Draw(t, "pilot") {
+			s.Pilot = &Pilot{Pairs: 16, Spread: 0.03, Needed: 38, Blocks: 30, HalfWidth: 0.02}
 		}
 		return s
 	})
@@ -223,6 +227,10 @@ func TestValidate(t *testing.T) {
 		{"negative rare", func(s *Spec) { s.Rare = -1 }, "must not be negative"},
 		{"negative", func(s *Spec) { s.Fixed.Warmup = -1 }, "negative"},
 		{"unknown arm", func(s *Spec) { s.Arms = append(s.Arms, "sideways") }, `"sideways": unknown`},
+		{"searches below none", func(s *Spec) { s.Searches = -1 }, "-1 searches"},
+		{"searches without steps", func(s *Spec) { s.Searching.Short = 0 }, "searches of steps"},
+		{"searches without time", func(s *Spec) { s.Searching.Budget = time.Millisecond }, "searches of steps"},
+		{"searches without loads", func(s *Spec) { s.Searching.Load = Timing{} }, "missing or negative"},
 		{"twice", func(s *Spec) { s.Patterns = []Pattern{Few, Few} }, "given twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -295,8 +303,8 @@ func TestRate(t *testing.T) {
 }
 
 func TestRepeatsFitIn(t *testing.T) {
-	for limit, s := range map[time.Duration]Spec{time.Minute: Quick(), 14 * time.Minute: Full()} {
-		again := s.Estimate() * time.Duration(s.Repeats()) / time.Duration(s.Trials())
+	for limit, s := range map[time.Duration]Spec{time.Minute: Quick(), Limit: Full()} {
+		again := (s.Estimate() - s.SearchEstimate()) * time.Duration(s.Repeats()) / time.Duration(s.Trials())
 		require.Less(t, s.Estimate()+again, limit)
 	}
 }

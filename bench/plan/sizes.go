@@ -69,6 +69,9 @@ func Rate(answersPerS float64) int {
 	return max(step, min(rate, int(share*answersPerS/step)*step))
 }
 
+// Answers is what a server is taken to answer at most of which only the rate to offer is known.
+func Answers(rate int) float64 { return float64(rate) / share }
+
 // Repeats is how many trials of a run may be made again because they cannot count: an eighth. On a busy
 // shared host every fifth trial may be stolen from, and then some stay out.
 func (s Spec) Repeats() int { return s.Trials() / 8 }

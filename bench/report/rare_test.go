@@ -56,7 +56,7 @@ func TestRareCells(t *testing.T) {
 	require.InDelta(t, 1, *full.LossExplained, 1e-6, "the server's own packets are no queries")
 	require.Nil(t, full.CPU, "nothing was answered")
 	require.InDelta(t, 1600, full.OfferedCPU.Median, 20)
-	require.InDelta(t, s.arm(plan.Off, plan.Many).CPU.Median, s.arm(plan.Off, plan.Many).Offered.Median, 1, "all were answered")
+	require.InDelta(t, s.arm(plan.Off, plan.Many).CPU.Median, s.arm(plan.Off, plan.Many).OfferedCPU.Median, 1, "all were answered")
 	require.Nil(t, s.arm(plan.On, plan.Many).LossExplained)
 
 	raised, ok := s.compare(plan.Raised, plan.Off, plan.Fresh, cpuMetric)

@@ -16,11 +16,13 @@ type evidence struct {
 	level    level
 	loss     float64
 	answered float64 // a second
+	reached  bool    // so many were sent as were to be
 	limited  bool
 }
 
-// bad says whether the step speaks against the rate.
-func (e evidence) bad(loss float64) bool { return e.limited || e.loss > loss }
+// bad says whether the step speaks against the rate. A generator that was late with some, but sent all, has only made it
+// harder for the server.
+func (e evidence) bad(loss float64) bool { return !e.reached || e.loss > loss }
 
 // bounds are what the steps so far say about a loss.
 type bounds struct {

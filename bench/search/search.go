@@ -17,7 +17,9 @@
 // A disturbance, say a neighbour that takes the processor for some milliseconds, adds to the loss of a step. None takes
 // loss away. So one good long step shows that the server can, and it takes two bad ones, with no good one, to say that it
 // cannot. If a share q of the long steps is hit, a rate that is well within the server's means is taken for too high with
-// probability q²; the figure errs to the low side, and by no more than the bounds are apart at that moment.
+// probability q²; the figure errs to the low side. Nor does it speak against a server that the generator kept its schedule
+// badly, if all was sent: the queries came in bursts then, which is harder to answer.
+//
 // Of rates that passed and rates that failed, the lowest that failed is believed: what is reported as the highest rate has
 // nothing that failed below it.
 package search
@@ -47,7 +49,7 @@ type Config struct {
 // Outcome is what came of a step.
 type Outcome struct {
 	Sent, Answered uint64
-	Limited        bool   // the generator could not do what it was asked, so this says nothing of the server
+	Limited        bool   // the generator had trouble: if the step is bad, it was perhaps not the server
 	Disturbed      string // why it does not count at all: it is made again
 }
 
@@ -179,6 +181,9 @@ func (s *state) clamp(rate float64) float64 {
 	return min(max(math.Round(rate), s.Least), s.Most)
 }
 
+// fullRate is how much of a rate must have been sent for its step to say that the server can.
+const fullRate = 0.99
+
 // step makes a step, if there is time for it.
 func (s *state) step(rate float64, l level) (made bool, err error) {
 	length := s.Short
@@ -196,9 +201,13 @@ func (s *state) step(rate float64, l level) (made bool, err error) {
 		OfferedQPS: rate, DurationS: length.Seconds(), Sent: o.Sent, Answered: o.Answered,
 		LossRatio: o.Loss(), Limited: o.Limited, Disturbed: o.Disturbed,
 	})
-	if o.Disturbed == "" {
-		s.evidence = append(s.evidence, evidence{rate: rate, level: l, loss: o.Loss(), limited: o.Limited, answered: float64(o.Answered) / length.Seconds()})
+	if o.Disturbed != "" {
+		return true, nil
 	}
+	s.evidence = append(s.evidence, evidence{
+		rate: rate, level: l, loss: o.Loss(), answered: float64(o.Answered) / length.Seconds(),
+		reached: float64(o.Sent) >= fullRate*rate*length.Seconds()-1, limited: o.Limited,
+	})
 	return true, nil
 }
 

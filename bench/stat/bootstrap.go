@@ -110,17 +110,22 @@ func logChoose(n, k int) float64 {
 // Ratio estimates arm/base: the median of the pairs' log ratios, taken back to a ratio. Pairs with a
 // value that is not positive have no ratio and are left out; N tells how many remained.
 func (b Bootstrap) Ratio(pairs []Pair) Estimate {
+	e := b.Median(logRatios(pairs))
+	if e.N > 0 {
+		e.Median, e.Lo, e.Hi = math.Exp(e.Median), math.Exp(e.Lo), math.Exp(e.Hi)
+	}
+	return e
+}
+
+// logRatios leaves out pairs with a value that is not positive.
+func logRatios(pairs []Pair) []float64 {
 	logs := make([]float64, 0, len(pairs))
 	for _, p := range pairs {
 		if p.Base > 0 && p.Arm > 0 {
 			logs = append(logs, math.Log(p.Arm/p.Base))
 		}
 	}
-	e := b.Median(logs)
-	if e.N > 0 {
-		e.Median, e.Lo, e.Hi = math.Exp(e.Median), math.Exp(e.Lo), math.Exp(e.Hi)
-	}
-	return e
+	return logs
 }
 
 // Difference estimates arm-base: the median of the pairs' differences.

@@ -48,6 +48,9 @@ type Load struct {
 	TimeoutS float64  `json:"timeout_s,omitempty"`
 	GraceS   *float64 `json:"grace_s,omitempty"`
 
+	// Prime, if it is not nil, is done before, for what it leaves behind: entries of all flows, for one.
+	Prime *Load `json:"-"`
+
 	// Series, if it is not nil, makes the trial of many, for which all but Flows is its own business.
 	Series Series `json:"-"`
 }

@@ -43,6 +43,12 @@ func (r *Rig) Fill(ctx context.Context, load Load) error {
 // interval. A trial that measured nothing because the machine was busy elsewhere is no error: it is for the report to
 // leave out. A server that has fallen silent is one.
 func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
+	if load.Prime != nil {
+		nothing := func() error { return nil }
+		if _, err := r.run(ctx, *load.Prime, nothing, nothing); err != nil {
+			return err
+		}
+	}
 	if load.Series != nil {
 		return r.series(ctx, t, load.Series)
 	}
