@@ -18,7 +18,7 @@ func usual(guess float64) Config {
 	return Config{
 		Losses: []float64{0.001, 0.005}, Start: 1.5 * guess, Least: 100, Most: 5e6,
 		Short: 100 * time.Millisecond, Long: 300 * time.Millisecond, Coarse: 0.05, Fine: 0.025,
-		Overhead: 100 * time.Millisecond, Budget: 4400 * time.Millisecond,
+		Overhead: 100 * time.Millisecond, Budget: 4 * time.Second,
 	}
 }
 
