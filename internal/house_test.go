@@ -36,6 +36,7 @@ var imports = []struct {
 	// Pure: they work from records on disk, anywhere.
 	{packages: "supernode/bench/plan", std: true, never: pureNever},
 	{packages: "supernode/bench/stat", std: true, never: pureNever},
+	{packages: "supernode/bench/search", std: true, never: pureNever},
 	{packages: "supernode/bench/report", std: true, never: pureNever},
 	{packages: "supernode/bench/report/...", std: true, never: pureNever},
 	{packages: "supernode/bench/peers", std: true, never: pureNever},

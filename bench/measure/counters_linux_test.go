@@ -3,12 +3,18 @@ package measure
 import (
 	"encoding/binary"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"supernode/internal/apart"
 )
 
 // software are events that every kernel counts, in virtual machines as well: they prove the reader.
@@ -57,7 +63,22 @@ func TestCountersOfAThread(t *testing.T) {
 	require.LessOrEqual(t, switched, outerSwitches+5)
 }
 
-// Kernel threads can be counted as well, as the receive threads of interfaces are.
+// The receive thread of an interface is a kernel thread.
+func TestCountersOfAKernelThread(t *testing.T) {
+	apart.NeedRoot(t)
+	files, err := filepath.Glob("/proc/[0-9]*/comm")
+	require.NoError(t, err)
+	i := slices.IndexFunc(files, func(f string) bool { return strings.HasPrefix(string(slurp(f)), "ksoftirqd/") })
+	require.GreaterOrEqual(t, i, 0, "kernel threads are hidden here; the lab needs to see them")
+	id, err := strconv.Atoi(filepath.Base(filepath.Dir(files[i])))
+	require.NoError(t, err)
+	c, err := OpenCounters([]int{id}, software)
+	require.NoError(t, err)
+	defer c.Close()
+	var counts [2]uint64
+	require.NoError(t, c.Read(counts[:]))
+}
+
 func TestCountersOfSeveralThreads(t *testing.T) {
 	ids, err := TaskIDs(os.Getpid())
 	require.NoError(t, err)

@@ -92,7 +92,7 @@ func (s Spec) SearchEstimate() time.Duration {
 		return 0
 	}
 	t := s.Searching
-	cell := t.Budget + perTrial + time.Duration(len(loads))*(t.Load.Warmup+t.Load.Measure+perTrial)
+	cell := t.Budget + perPrime + perTrial + time.Duration(len(loads))*(t.Load.Warmup+t.Load.Measure+perPrime+perTrial)
 	return cell * time.Duration(s.Searches*len(s.SearchArms())*len(s.SearchPatterns()))
 }
 

@@ -57,6 +57,28 @@ func trials() *rapid.Generator[Trial] {
 	})
 }
 
+// The parts that only some trials have are written and read like the rest, and are not there where they say nothing.
+func TestPartsOfSomeTrials(t *testing.T) {
+	plain := Trial{Slot: plan.Slot{Cell: plan.Cell{Arm: plan.Off, Flows: plan.Few, Measure: plan.Search}}}
+	full := plain
+	full.Search = &Search{
+		Found: []Found{{LossRatio: 0.001, QPS: 1000, AtMost: 1020, Limited: true, Unfinished: true}},
+		Steps: []Step{{OfferedQPS: 1000, DurationS: 0.1, Sent: 100, Answered: 99, LossRatio: 0.01, Limited: true, Disturbed: "steal"}},
+	}
+	full.Counters = &Counters{Server: Events{Cycles: 1, Instructions: 2, CacheMisses: 3}, ServerNAPI: Events{Cycles: 4}}
+	full.Throttle = Throttle{Periods: 1, Thermal: 2, KHzBefore: 3, KHzAfter: 4}
+	run, err := Read(bytes.NewReader(write(t, t.TempDir(), []Trial{plain, full})))
+	require.NoError(t, err)
+	full.Load.Raw, plain.Load.Raw = run.Trials[1].Load.Raw, run.Trials[0].Load.Raw
+	require.Equal(t, []Trial{plain, full}, run.Trials)
+
+	line, err := json.Marshal(plain)
+	require.NoError(t, err)
+	for _, part := range []string{"search\":{", "counters", "throttle"} {
+		require.NotContains(t, string(line), part)
+	}
+}
+
 // write makes a run's directory with the given trials and returns it with the file's contents.
 func write(t require.TestingT, dir string, ts []Trial) []byte {
 	w, err := Create(dir, header())

@@ -46,11 +46,15 @@ func Bench(w io.Writer, run record.Run) error {
 		for _, block := range slices.Sorted(maps.Keys(d.cells[cell])) {
 			t := d.cells[cell][block]
 			name := fmt.Sprintf("Conntrack/measure=%s/flows=%s/arm=%s", cell.Measure, cell.Flows, cell.Arm)
+			values := benchValues(t)
+			if len(values) == 0 {
+				continue
+			}
 			queries := t.Answered
 			if !t.Arm.Answers() {
 				queries = t.Load.Sent
 			}
-			result := benchfmt.Result{Config: config, Name: benchfmt.Name(name), Iters: int(queries), Values: benchValues(t)}
+			result := benchfmt.Result{Config: config, Name: benchfmt.Name(name), Iters: int(queries), Values: values}
 			if err := out.Write(&result); err != nil {
 				return fmt.Errorf("write bench.txt: %w", err)
 			}
@@ -89,7 +93,7 @@ func benchValues(t record.Trial) []benchfmt.Value {
 	case plan.Max:
 		return []benchfmt.Value{{Value: tidy(answersPerS(t)), Unit: "answers/s"}}
 	case plan.Search:
-		return []benchfmt.Value{{Value: tidy(maxQPS(t)), Unit: "max-queries/s-0.1%-lost"}, {Value: tidy(maxQPS05(t)), Unit: "max-queries/s-0.5%-lost"}}
+		return searchValues(t)
 	}
 	if !t.Arm.Answers() {
 		return []benchfmt.Value{{Value: tidy(cpuPerOffered(t)), Unit: "cpu-ns/offered"}}
@@ -107,6 +111,17 @@ func benchValues(t record.Trial) []benchfmt.Value {
 		if p.us > 0 {
 			values = append(values, benchfmt.Value{Value: tidy(p.us * 1000), Unit: p.unit})
 		}
+	}
+	return values
+}
+
+// searchValues leaves out what a search did not find.
+func searchValues(t record.Trial) (values []benchfmt.Value) {
+	if rate := maxQPS(t); rate > 0 {
+		values = append(values, benchfmt.Value{Value: tidy(rate), Unit: "max-queries/s-0.1%-lost"})
+	}
+	if rate := maxQPS05(t); rate > 0 {
+		values = append(values, benchfmt.Value{Value: tidy(rate), Unit: "max-queries/s-0.5%-lost"})
 	}
 	return values
 }

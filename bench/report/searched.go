@@ -20,7 +20,7 @@ func (d *data) searched(a *Arm) {
 			a.MaxLimited = a.MaxQPS != nil && d.mostly(cell, searchLimited)
 			continue
 		}
-		l := LoadLatency{Share: m.Share(), Latency: d.latency(cell)}
+		l := LoadLatency{Share: m.Share(), Latency: d.latency(cell), LossRatio: d.loss(cell), Limited: d.generatorLimited(cell)}
 		l.OfferedQPS = d.estimate(cell, func(t record.Trial) float64 { return t.Load.OfferedQPS })
 		if l.OfferedQPS != nil {
 			a.Loads = append(a.Loads, l)

@@ -26,6 +26,8 @@ func TestSearched(t *testing.T) {
 		require.Equal(t, share, on.Loads[i].Share)
 		require.Equal(t, off.Loads[i].OfferedQPS.Median, on.Loads[i].OfferedQPS.Median, "arms are compared under the same load")
 		require.Equal(t, 5, on.Loads[i].Latency.P99.N)
+		require.Zero(t, *on.Loads[i].LossRatio)
+		require.False(t, on.Loads[i].Limited)
 	}
 	for metric, verdict := range map[string]stat.Verdict{
 		maxQPSMetric: stat.Slower, maxQPS05Metric: stat.Slower, p50Metric + "_load25": stat.Slower, p99Metric + "_load75": stat.Slower,
@@ -40,6 +42,21 @@ func TestSearched(t *testing.T) {
 	require.NoError(t, Bench(&b, imagine(world{})))
 	require.Contains(t, b.String(), "BenchmarkConntrack/measure=search/flows=many/arm=on ")
 	require.Contains(t, b.String(), "max-queries/s-0.1%-lost")
+}
+
+// Latency under a load that the generator could not keep up with is shown, marked, and nothing is concluded from it.
+func TestLoadsBeyondTheGenerator(t *testing.T) {
+	s, err := Summarize(imagine(world{edit: func(t *record.Trial) {
+		t.Load.GeneratorLimited = t.Measure == plan.Load75
+	}}))
+	require.NoError(t, err)
+	loads := s.arm(plan.On, plan.Few).Loads
+	require.Equal(t, []bool{false, false, true}, []bool{loads[0].Limited, loads[1].Limited, loads[2].Limited})
+	c, _ := s.compare(plan.On, plan.Off, plan.Few, p50Metric+"_load75")
+	require.Equal(t, stat.Inconclusive, c.Verdict)
+	require.Contains(t, c.Reason, "generator")
+	c, _ = s.compare(plan.On, plan.Off, plan.Few, p50Metric+"_load50")
+	require.Equal(t, stat.Slower, c.Verdict)
 }
 
 // Of a search that the generator ended, the rate is a lower bound.

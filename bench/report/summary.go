@@ -92,6 +92,8 @@ type LoadLatency struct {
 	Share      float64        `json:"share"` // 0.25, 0.5, 0.75
 	OfferedQPS *stat.Estimate `json:"offered_qps"`
 	Latency    Latency        `json:"latency_us"`
+	LossRatio  *float64       `json:"loss_ratio"`        // over all queries of all trials
+	Limited    bool           `json:"generator_limited"` // its own delay is part of the latency
 }
 
 // Counters are hardware events per answered query, of the server's threads and its interface's receive thread together.

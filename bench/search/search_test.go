@@ -18,7 +18,7 @@ func usual(guess float64) Config {
 	return Config{
 		Losses: []float64{0.001, 0.005}, Start: 1.5 * guess, Least: 100, Most: 5e6,
 		Short: 100 * time.Millisecond, Long: 300 * time.Millisecond, Coarse: 0.05, Fine: 0.025,
-		Overhead: 100 * time.Millisecond, Budget: 4400 * time.Millisecond,
+		Overhead: 100 * time.Millisecond, Budget: 4 * time.Second,
 	}
 }
 
@@ -121,7 +121,7 @@ func TestTheUsualBudgetIsEnough(t *testing.T) {
 	}
 }
 
-// A burst of loss in every tenth step costs a search little: at most it stops too low.
+// A burst of loss in every tenth step costs a search little, and never makes it find too much.
 func TestBurstsOfLoss(t *testing.T) {
 	const capacity, searches = 150_000, 400
 	close, rng := 0, rand.New(rand.NewPCG(1, 1))
@@ -137,11 +137,11 @@ func TestBurstsOfLoss(t *testing.T) {
 		require.NoError(t, err)
 		f := got.Found[0]
 		require.Less(t, f.QPS, capacity*1.002, "noise takes no loss away")
-		if f.QPS > 0.95*capacity {
+		if f.QPS > 0.98*capacity {
 			close++
 		}
 	}
-	require.GreaterOrEqual(t, close, searches*9/10)
+	require.GreaterOrEqual(t, close, searches*19/20)
 }
 
 // A server that gets slower while it is searched is found as it is in the end: bounds that no longer hold are dropped.

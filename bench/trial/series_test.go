@@ -1,13 +1,16 @@
 package trial
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"supernode/bench/measure"
 	"supernode/bench/record"
+	"supernode/internal/burn"
 )
 
 func TestAddStep(t *testing.T) {
@@ -41,6 +44,39 @@ func TestWatchWithoutCounters(t *testing.T) {
 	var trial record.Trial
 	require.NoError(t, w.tell(&trial))
 	require.Nil(t, trial.Counters)
+	require.NoError(t, w.close())
+}
+
+// A processor's events of the interval are those between its ends, of the server and of its receive thread. Here two
+// events of the kernel, which any machine counts, stand for the processor's.
+func TestWatchCounts(t *testing.T) {
+	software := []measure.Event{
+		{Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_TASK_CLOCK},
+		{Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_PAGE_FAULTS},
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	idle := scripted("hang")
+	require.NoError(t, idle.Start())
+	defer func() { idle.Process.Kill(); idle.Wait() }()
+	w := &watch{throttle: measure.OpenThrottling(0, 0)}
+	var err error
+	w.server, err = measure.OpenCounters([]int{unix.Gettid()}, software)
+	require.NoError(t, err)
+	w.napi, err = measure.OpenCounters([]int{idle.Process.Pid}, software)
+	require.NoError(t, err)
+	burner := burn.New(100 * time.Microsecond)
+	burner.Burn(100) // before the interval
+	require.NoError(t, w.begin())
+	burner.Burn(100)
+	require.NoError(t, w.end())
+	burner.Burn(100)
+	var trial record.Trial
+	require.NoError(t, w.tell(&trial))
+	require.Positive(t, trial.Counters.Server.Cycles)
+	require.Less(t, trial.Counters.Server.Cycles, w.counters.Server.Cycles, "what was before does not count")
+	require.Zero(t, trial.Counters.Server.CacheMisses, "there is no third event")
+	require.NoError(t, w.close())
 	require.NoError(t, w.close())
 }
 
