@@ -41,7 +41,7 @@ const (
 
 // Tracks reports whether connection tracking is active in the namespace under this arm. It is under
 // Notrack as well, where only the server's port is exempt.
-func (a Arm) Tracks() bool { return a != Off && a != Control }
+func (a Arm) Tracks() bool { return a == On || a == Notrack || a.Fills() }
 
 // Pattern names how many flows the queries come from.
 type Pattern string

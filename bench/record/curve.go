@@ -15,7 +15,7 @@ const CurveFile = "curve.jsonl"
 // Curve is one filling of the connection table by new flows, from empty until after the recovery. Counters are
 // differences since its start, times seconds since its start. Known flows had assured entries before. New flows had none:
 //
-//   - until FilledS a crowd, each flow of which asks twice, so that the table fills with assured entries;
+//   - until FilledS a crowd, each flow of which asks three times, so that the table fills with assured entries;
 //   - until StopS flows that ask once, at the same rate;
 //   - from then on the same, a few, to see when one is answered again.
 type Curve struct {
@@ -28,7 +28,7 @@ type Curve struct {
 	KnownPerS  float64  `json:"known_flows_per_s"`        // queries of flows that had their entry before the filling began
 	Others     uint64   `json:"others,omitempty"`         // entries the table was filled with before the first point
 	FullS      float64  `json:"full_s"`                   // when the table first evicted or refused; 0 if never
-	FilledS    float64  `json:"filled_s"`                 // when the crowd had asked twice, and flows began that ask once
+	FilledS    float64  `json:"filled_s"`                 // when the crowd had asked, and flows began that ask once
 	StopS      float64  `json:"stop_s"`                   // when the flood of new flows ended
 	RecoveredS float64  `json:"recovered_s"`              // when half of the new flows were answered again; 0 if never
 	EntryBytes float64  `json:"entry_bytes"`              // kernel memory an entry, measured over the filling; 0 if it cannot be told

@@ -15,7 +15,7 @@ import (
 // A fill curve has three kinds of flows, each with a generator, and so with ports, of its own:
 //
 //   - known flows had their entries before the filling began, and ask once a second each;
-//   - the crowd are as many new flows as the table takes. They come twice, so that their entries become assured
+//   - the crowd are as many new flows as the table takes. They come three times, so that their entries become assured
 //     (nf_conntrack_proto_udp.c: a flow that has been answered, and is still active after two seconds): these the kernel
 //     evicts for nobody. Flows that ask once would be evicted to make room for each other, and the table refuse none;
 //   - singles are flows that ask once: when the crowd is in, they flood in its place at the same rate, and after that a few
@@ -26,13 +26,14 @@ const (
 	curveTick    = 250 * time.Millisecond // from point to point
 	curveGrace   = 10 * time.Millisecond  // of it, at its end, for the last answers: nothing is asked meanwhile
 	establishing = 3 * time.Second        // in which known flows become assured
-	crowdRounds  = 2.05                   // twice, and what was held up
-	longestRound = 7 * time.Second        // of the crowd; entries of others fill what it would take longer for
-	usualFlood   = 4 * time.Second        // of singles
+	crowdRounds  = 3.05                   // the first fills the table, the second assures, the third assures what was late
+	stretch      = 1.5                    // how much longer than it should the crowd may take, on a busy machine
+	longestRound = 5 * time.Second        // of the crowd; entries of others fill what it would take longer for
+	usualFlood   = 3 * time.Second        // of singles
 	singlesSpare = 1000                   // for ticks that end late
 	curveSlack   = 2 * time.Second        // by which entries outlive the flood
 	othersSlack  = 10 * time.Second       // by which those of others do
-	usualWatch   = 20 * time.Second       // until the kernel has collected what has ended
+	usualWatch   = 22 * time.Second       // until the kernel has collected what has ended
 	emptied      = 0.02                   // of the limit: the table counts as empty
 	maxLogLines  = 5
 )
@@ -42,9 +43,9 @@ type CurveSpec struct {
 	Rate  float64       // new flows a second
 	Mix   string        // what a DHT server is asked; it must not make a flow come twice
 	Seed  uint64        // of the queries
-	Flood time.Duration // for how long the full table is asked by new flows; 0: 4 s
-	Room  int           // entries that are left to new flows, others fill the rest before; 0: as many as they fill in 7 s
-	Watch time.Duration // how long the table is given to empty itself after its entries' life; 0: 20 s
+	Flood time.Duration // for how long the full table is asked by new flows; 0: 3 s
+	Room  int           // entries that are left to new flows, others fill the rest before; 0: as many as they fill in 5 s
+	Watch time.Duration // how long the table is given to empty itself after its entries' life; 0: 22 s
 }
 
 // curveShape is what follows for a fill curve from the table's limit and what was asked for. It is pure.
@@ -52,7 +53,7 @@ type curveShape struct {
 	crowd   int           // flows
 	singles int           // flows
 	others  uint64        // entries to fill the table with before, where the crowd would take too long
-	filling time.Duration // how long the crowd asks
+	filling time.Duration // how long the crowd should take
 	flood   time.Duration // how long singles do
 	life    time.Duration // of an entry, from its last packet on
 	watch   time.Duration // after that
@@ -76,7 +77,6 @@ func shapeCurve(limit uint64, spec CurveSpec) curveShape {
 	round := time.Duration(float64(s.crowd) / spec.Rate * float64(time.Second))
 	// What is asked pauses for the grace at the end of each tick.
 	round = round * curveTick / (curveTick - curveGrace)
-	// In less than three seconds no flow is seen to be active for two.
 	s.filling = max(establishing, time.Duration(crowdRounds*float64(round)).Round(curveTick))
 	s.life = (round + s.flood + curveSlack + time.Second - 1).Truncate(time.Second)
 	after := s.flood + s.life + s.watch
@@ -114,7 +114,8 @@ func (r *Rig) Curve(ctx context.Context, spec CurveSpec) (c record.Curve, err er
 	if err := w.open(ctx); err != nil {
 		return c, err
 	}
-	return c, w.run(ctx)
+	err = w.run(ctx)
+	return c, err
 }
 
 // curveWatch is a fill curve being taken.
@@ -126,6 +127,7 @@ type curveWatch struct {
 	crowd   *generator // the known flows are asked by the rig's own
 	singles *generator
 	log     *conntrack.Log
+	asked   uint64 // by the crowd
 	start   time.Time
 	last    time.Time // of the last point
 	first   conntrack.Counters
@@ -209,7 +211,9 @@ func (w *curveWatch) advance(p record.Point) (done bool) {
 	c := w.curve
 	switch {
 	case c.FilledS == 0:
-		if p.S >= w.shape.filling.Seconds() {
+		// In less than three seconds no flow is seen to be active for two.
+		all := float64(w.asked) >= crowdRounds*float64(w.shape.crowd) && p.S >= establishing.Seconds()
+		if all || p.S >= stretch*w.shape.filling.Seconds() {
 			c.FilledS = p.S
 		}
 		return false

@@ -32,8 +32,10 @@ func (w *curveWatch) classes() [2]class {
 	return [2]class{known, {gen: w.singles, rate: singlesAfter, flows: w.shape.singles}}
 }
 
-// tick asks for a quarter of a second, each class on from where it was, and reads the counters after it. A query counts in
-// the tick that it was sent in.
+// answered is how many answers came in the tick. Those that come after its grace are late ones of the next tick.
+func (c class) answered() uint64 { return c.got.Answered + c.got.Late }
+
+// tick asks for a quarter of a second, each class on from where it was, and reads the counters after it.
 func (w *curveWatch) tick(ctx context.Context) (p record.Point, err error) {
 	classes := w.classes()
 	grace := curveGrace.Seconds()
@@ -51,6 +53,9 @@ func (w *curveWatch) tick(ctx context.Context) (p record.Point, err error) {
 	if err := errors.Join(known.err, fresh.err); err != nil {
 		return p, err
 	}
+	if w.curve.FilledS == 0 {
+		w.asked += fresh.got.Sent
+	}
 	state, err := w.rig.clocks.Snapshot()
 	if err != nil {
 		return p, err
@@ -62,7 +67,7 @@ func (w *curveWatch) tick(ctx context.Context) (p record.Point, err error) {
 	return record.Point{
 		S: math.Round(now.Sub(w.start).Seconds()*1000) / 1000, Entries: state.Conntrack.Count,
 		Drop: d[conntrack.Drop], EarlyDrop: d[conntrack.EarlyDrop], InsertFailed: d[conntrack.InsertFailed],
-		KnownSent: tenth(float64(known.got.Sent) / since), KnownAnswered: tenth(float64(known.got.Answered) / since),
-		NewSentPerS: tenth(float64(fresh.got.Sent) / since), NewAnswered: tenth(float64(fresh.got.Answered) / since),
+		KnownSent: tenth(float64(known.got.Sent) / since), KnownAnswered: tenth(float64(known.answered()) / since),
+		NewSentPerS: tenth(float64(fresh.got.Sent) / since), NewAnswered: tenth(float64(fresh.answered()) / since),
 	}, nil
 }
