@@ -154,28 +154,36 @@ func (s Summary) band(metric string) float64 {
 }
 
 func effect(label string, c Comparison) plot.Effect {
-	return plot.Effect{
-		Label: label, Style: styleOf[c.Arm], Text: change(c.Ratio) + ", " + string(c.Verdict),
-		Value: plot.Value{V: 100 * (c.Ratio - 1), Lo: 100 * (c.Lo - 1), Hi: 100 * (c.Hi - 1)},
+	return plot.Effect{Label: label, Style: styleOf[c.Arm], Text: change(c.Ratio) + ", " + string(c.Verdict), Value: inPercent(c.Ratio, c.Lo, c.Hi, c.N)}
+}
+
+// inPercent is a ratio of n values as a change, with its interval if there are enough values for one.
+func inPercent(ratio, lo, hi float64, n int) plot.Value {
+	v := plot.Value{V: 100 * (ratio - 1)}
+	if n >= stat.MinValues {
+		v.Lo, v.Hi = 100*(lo-1), 100*(hi-1)
 	}
+	return v
 }
 
 // addedChart shows the nanoseconds that tracking adds to a query, pattern by pattern.
 func addedChart(s Summary) plot.Chart {
-	b := plot.Bars{Title: "CPU time that tracking adds to a query", Unit: "CPU time added, ns a query"}
+	e := plot.Effects{Title: "CPU time that tracking adds to a query", Unit: "CPU time added, ns a query"}
 	var told []string
 	for _, flows := range s.Plan.Patterns {
 		c, ok := s.compare(plan.On, plan.Off, flows, cpuMetric)
 		if !ok {
 			continue
 		}
-		// A bar begins at 0; an effect that is not one may lie below.
-		v := plot.Value{V: max(0, c.Delta), Lo: max(0, c.DeltaLo), Hi: max(0, c.DeltaHi)}
-		b.Rows = append(b.Rows, plot.Bar{Label: flowsShort(flows), Style: styleOf[plan.On], Value: v, Text: signed(c.Delta)})
+		v := plot.Value{V: c.Delta}
+		if c.N >= stat.MinValues {
+			v.Lo, v.Hi = c.DeltaLo, c.DeltaHi
+		}
+		e.Rows = append(e.Rows, plot.Effect{Label: flowsShort(flows), Style: styleOf[plan.On], Value: v, Text: signed(c.Delta) + " ns, " + string(c.Verdict)})
 		told = append(told, fmt.Sprintf("%s: %s ns", flowsName(flows), signed(c.Delta)))
 	}
-	b.Desc = strings.Join(told, ", ") + "."
-	return b
+	e.Desc = strings.Join(told, ", ") + "."
+	return e
 }
 
 // curveStyles: new flows look like the arm whose table they fill, known ones like what is not yet hurt.

@@ -86,10 +86,11 @@ func part(x float64) string {
 	return strconv.FormatFloat(x*100, 'f', 2, 64) + " %"
 }
 
-// withSpan writes an estimate and its interval through one formatter, a dash for what was not measured.
+// withSpan writes an estimate and its interval through one formatter, a dash for what was not measured. Too few values
+// have no interval.
 func withSpan(e *stat.Estimate, write func(float64) string) string {
-	if e == nil {
-		return "–"
+	if e == nil || !e.Bounded() {
+		return only(e, write)
 	}
 	return fmt.Sprintf("%s [%s, %s]", write(e.Median), write(e.Lo), write(e.Hi))
 }

@@ -23,8 +23,12 @@ func (s Summary) newSection(section *page.Section) bool {
 		if !ok {
 			continue
 		}
+		within := ""
+		if c.N >= stat.MinValues {
+			within = fmt.Sprintf("%s to %s", signed(c.DeltaLo), signed(c.DeltaHi))
+		}
 		table.Rows = append(table.Rows, []string{flowsName(flows), only(s.arm(plan.Off, flows).CPU, Group), only(s.arm(plan.On, flows).CPU, Group),
-			signed(c.Delta), fmt.Sprintf("%s to %s", signed(c.DeltaLo), signed(c.DeltaHi)), change(c.Ratio), string(c.Verdict)})
+			signed(c.Delta), within, change(c.Ratio), string(c.Verdict)})
 	}
 	section.Body = []page.Block{
 		page.Text("A query from a flow that has no entry makes the kernel allocate one, enter it into the table twice, once for each " +
@@ -79,7 +83,7 @@ func (s Summary) againstTable(caption string, pairs [][2]plan.Arm) page.Table {
 			for _, metric := range []string{cpuMetric, p50Metric, answersMetric} {
 				if c, ok := s.compare(pair[0], pair[1], flows, metric); ok {
 					t.Rows = append(t.Rows, []string{fmt.Sprintf("`%s` against `%s`", pair[0], pair[1]), string(flows), metricTitle(metric),
-						change(c.Ratio), span(c.Lo, c.Hi), string(c.Verdict)})
+						change(c.Ratio), interval(c), string(c.Verdict)})
 				}
 			}
 		}

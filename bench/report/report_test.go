@@ -15,6 +15,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 
 	"supernode/bench/record"
+	"supernode/bench/stat"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -182,6 +183,10 @@ func TestFormat(t *testing.T) {
 	} {
 		require.Equal(t, c.want, c.got)
 	}
+	few, enough := &stat.Estimate{Median: 2, Lo: 1, Hi: 3, N: 4}, &stat.Estimate{Median: 2, Lo: 1, Hi: 3, N: 5}
+	require.Equal(t, []string{"–", "2", "2 [1, 3]"}, []string{withSpan(nil, Group), withSpan(few, Group), withSpan(enough, Group)})
+	require.False(t, inPercent(1.1, 1.0, 1.2, 4).Bounded())
+	require.True(t, inPercent(1.1, 1.0, 1.2, 5).Bounded())
 	require.Equal(t, 1.23457, tidy(1.2345678))
 	require.True(t, math.IsInf(tidy(math.Inf(1)), 1))
 }

@@ -112,7 +112,7 @@ func (r Runs) effectsSection() page.Section {
 		for i, x := range []stat.Estimate{e.A, e.B} {
 			name := fmt.Sprintf("%s, %s, in %s", e.Arm, flowsShort(e.Flows), [2]string{"A", "B"}[i])
 			chart.Rows = append(chart.Rows, plot.Effect{Label: name, Style: plot.Style(4 - 2*i), Text: change(x.Median),
-				Value: plot.Value{V: 100 * (x.Median - 1), Lo: 100 * (x.Lo - 1), Hi: 100 * (x.Hi - 1)}})
+				Value: inPercent(x.Median, x.Lo, x.Hi, x.N)})
 			told = append(told, fmt.Sprintf("%s: %s, interval %s", name, change(x.Median), span(x.Lo, x.Hi)))
 		}
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"supernode/bench/plan"
 	"supernode/bench/report/page"
@@ -50,7 +51,7 @@ func (s Summary) cpuTable(flows plan.Pattern, arms []Arm) page.Table {
 		if !ok {
 			return append(row, "", "", "", "", "", lost)
 		}
-		return append(row, change(c.Ratio), span(c.Lo, c.Hi), signed(c.Delta), pValue(c.P), string(c.Verdict), lost)
+		return append(row, change(c.Ratio), interval(c), signed(c.Delta), pValue(c.P), string(c.Verdict), lost)
 	})
 }
 
@@ -136,7 +137,7 @@ func (s Summary) throughputTable(flows plan.Pattern, arms []Arm) page.Table {
 		if !ok {
 			return append(row, "", "", "", busy, "")
 		}
-		return append(row, change(c.Ratio), span(c.Lo, c.Hi), pValue(c.P), busy, atLeast(c))
+		return append(row, change(c.Ratio), interval(c), pValue(c.P), busy, atLeast(c))
 	})
 }
 
@@ -154,13 +155,28 @@ func (s Summary) highestTable(flows plan.Pattern, arms []Arm) page.Table {
 			}
 			row = append(row, text)
 			if c, ok := s.compare(a.Arm, plan.Off, flows, m.name); ok {
-				row = append(row, fmt.Sprintf("%s (%s)", change(c.Ratio), span(c.Lo, c.Hi)), atLeast(c))
+				row = append(row, strings.TrimSpace(change(c.Ratio)+" "+bracketed(interval(c))), atLeast(c))
 			} else {
 				row = append(row, "", "")
 			}
 		}
 		return row
 	})
+}
+
+// interval is that of a comparison's ratio, nothing if there are too few pairs for one.
+func interval(c Comparison) string {
+	if c.N < stat.MinValues {
+		return ""
+	}
+	return span(c.Lo, c.Hi)
+}
+
+func bracketed(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "(" + text + ")"
 }
 
 // atLeast is the verdict in words, with what qualifies it.

@@ -3,7 +3,6 @@ package stat
 import (
 	"math"
 	"slices"
-	"sort"
 )
 
 // RatioOfMedians estimates arm/base for two samples that have nothing to do with each other: other runs, other kernels,
@@ -41,17 +40,18 @@ func logs(xs []float64) []float64 {
 // differenceQuantile is the least x for which to-from is at most x with a probability above tail. Both distributions are
 // in ascending order. It is found by halving, as there are too many differences to put in order.
 func differenceQuantile(from, to []weighed, tail float64) float64 {
-	values, upTo := make([]float64, len(to)), make([]float64, len(to)+1)
-	for i, w := range to {
-		values[i], upTo[i+1] = w.value, upTo[i]+w.probability
-	}
+	// Both ascend, so what a larger value of the one lets in of the other only grows.
 	atMost := func(x float64) (p float64) {
+		i, in := 0, 0.0
 		for _, w := range from {
-			p += w.probability * upTo[sort.Search(len(values), func(i int) bool { return values[i] > w.value+x })]
+			for ; i < len(to) && to[i].value <= w.value+x; i++ {
+				in += to[i].probability
+			}
+			p += w.probability * in
 		}
 		return p
 	}
-	lo, hi := values[0]-from[len(from)-1].value, values[len(values)-1]-from[0].value
+	lo, hi := to[0].value-from[len(from)-1].value, to[len(to)-1].value-from[0].value
 	if atMost(lo) > tail {
 		return lo
 	}

@@ -2,8 +2,8 @@ package plot
 
 import "math"
 
-// Effects shows changes against a base, in per cent, each with its interval: what crosses the line at 0 has not been
-// shown. Band is how far the control reaches to either side: what ends within it is noise.
+// Effects shows changes against a base, in per cent or any other unit, each with its interval: what crosses the line at 0
+// has not been shown. Band is how far the control reaches to either side: what ends within it is noise.
 type Effects struct {
 	Title, Desc string
 	Unit        string
@@ -11,7 +11,7 @@ type Effects struct {
 	Rows        []Effect
 }
 
-// Effect is one change in per cent.
+// Effect is one change.
 type Effect struct {
 	Label string
 	Style Style
@@ -27,6 +27,7 @@ func (e Effects) SVG(id string) string {
 	for _, r := range e.Rows {
 		lo, hi = min(lo, r.Value.bottom()), max(hi, r.Value.top())
 	}
+	lo, hi = min(lo, 0), max(hi, 0)
 	step := roundStep(max(hi-lo, 0.1) / 4)
 	x := scale{lo: math.Floor(lo/step) * step, hi: math.Ceil(hi/step) * step, a: edge + 16, b: width - edge - 16}
 	bottom := edge + pitch*float64(len(e.Rows)) + 4

@@ -141,6 +141,8 @@ func TestTicks(t *testing.T) {
 	require.Equal(t, "−20", signedShort(-20))
 	lo, hi := spread(23, 480)
 	require.Equal(t, []float64{20, 500}, []float64{lo, hi})
+	lo, hi = spread(23, 4800)
+	require.Equal(t, []float64{10, 10_000}, []float64{lo, hi})
 }
 
 // Whatever is drawn, it is well-formed and every shape lies inside. Widths of text are the browser's to judge.

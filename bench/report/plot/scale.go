@@ -80,12 +80,16 @@ func roundUp(v float64, n int) float64 {
 	return math.Ceil(v/step-1e-9) * step
 }
 
-// spread is the range of a logarithmic axis around lo to hi, ends rounded outwards to 1, 2 or 5.
+// spread is the range of a logarithmic axis around lo to hi, ends rounded outwards to 1, 2 or 5, or to powers of ten if
+// there is more than a hundred between them.
 func spread(lo, hi float64) (float64, float64) {
 	if lo <= 0 || hi < lo {
 		return 1, 10
 	}
 	power := math.Pow(10, math.Floor(math.Log10(lo)))
+	if hi > 100*lo {
+		return power, math.Pow(10, math.Ceil(math.Log10(hi)-1e-9))
+	}
 	bottom := power
 	for _, m := range []float64{2, 5} {
 		if m*power <= lo {
