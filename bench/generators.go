@@ -37,7 +37,7 @@ func generatorsCommand() *cobra.Command {
 		Short: "Compare load generators on one core: loadgen's ways to send, and dnsperf",
 		Long: `generators measures how many DNS queries a second each generator sends, and gets answered, on one core of the lab, the
 receive work of its interface included, against a server on the other core that does nothing but send datagrams back.
-Needs root, and takes three minutes; --quick is a first answer in less than one. dnsperf is left out where it is not installed.
+Needs root, and takes five minutes; --quick is a first answer in less than one. dnsperf is left out where it is not installed.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: generators.jsonl (raw), summary.json
 and report.md. An interrupted run keeps the trials it has made: see bench report.`,

@@ -48,7 +48,8 @@ func TestGenerators(t *testing.T) {
 			require.Positive(t, trial.Answered, name)
 			require.LessOrEqual(t, trial.Answered, trial.Sent, name)
 			require.Positive(t, trial.GeneratorNAPI, name)
-		} else {
+		}
+		if trial.Measure == generators.Sends {
 			require.Zero(t, trial.Answered, name)
 		}
 	}
@@ -56,7 +57,7 @@ func TestGenerators(t *testing.T) {
 	require.NoError(t, os.Link(filepath.Join(out, generators.FileName), filepath.Join(again, generators.FileName)))
 	status, stdout, stderr := ended(t, r.home, nil, "report", again)
 	require.Zero(t, status, stderr)
-	require.Contains(t, stdout, "On one core, loadgen --io packet answers ")
+	require.Contains(t, stdout, "In a second of its core, loadgen --io packet gets answered ")
 	for _, name := range []string{report.SummaryFile, report.ReportFile} {
 		want, err := os.ReadFile(filepath.Join(out, name))
 		require.NoError(t, err)

@@ -14,6 +14,7 @@
 // sends at most is measured against a server that answers nothing.
 //
 // dnsperf (https://www.dns-oarc.net/tools/dnsperf) keeps a number of queries outstanding, and cannot send more than is
-// answered; so it takes part in the one measure and not in the other. It has one socket, which is best for it, while
-// loadgen speaks for as many hosts as it is told to.
+// answered. That is the most load that it can put on a server, so where loadgen's is measured it does the same once more;
+// where nothing is answered it cannot take part. It has one socket, which is best for it, while loadgen speaks for as many
+// hosts as it is told to.
 package generators

@@ -34,6 +34,7 @@ func (s Summary) writeJSON(w io.Writer) error {
 
 var titles = map[Measure]string{
 	Answers: "answered, in a closed loop",
+	Loads:   "sent, to a server that answers what it can",
 	Sends:   "sent, to a server that answers nothing",
 }
 
@@ -87,7 +88,7 @@ func interval(e stat.Estimate, write func(float64) string) string {
 // Table writes the figures for a person at a terminal.
 func (s Summary) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, m := range []Measure{Answers, Sends} {
+	for _, m := range Measures() {
 		if rows := s.rows(m); rows != nil {
 			fmt.Fprintln(t, titles[m]+"\t"+strings.Join(head[1:], "\t")+"\t")
 			for _, row := range rows {
@@ -123,7 +124,7 @@ func (s Summary) Markdown(w io.Writer) error {
 		d.Line("**" + said + "**")
 		d.Line("")
 	}
-	for _, m := range []Measure{Answers, Sends} {
+	for _, m := range Measures() {
 		if rows := s.rows(m); rows != nil {
 			d.Line("## Queries " + titles[m])
 			d.Line("")
@@ -132,8 +133,8 @@ func (s Summary) Markdown(w io.Writer) error {
 	}
 	d.Linef("loadgen speaks for %s hosts (with `--io net`, which has a socket for each, for %d), dnsperf for one. %d queries are outstanding",
 		report.Group(float64(s.Spec.Flows)), netFlows, s.Spec.Window)
-	d.Linef("in the closed loop, and %s a second are offered to a server that answers nothing. Dropped are those that found the", report.Group(floodRate))
-	d.Line("ring of the server's interface full: they had been sent.")
+	d.Linef("in the closed loop, which is also the most load that dnsperf can make; loadgen's is %s queries a second, of which it sends", report.Group(floodRate))
+	d.Line("what it can. Dropped are those that found the ring of the server's interface full: they had been sent.")
 	d.Line("")
 	if len(s.Notes) > 0 {
 		d.Line("## Notes")

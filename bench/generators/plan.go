@@ -15,8 +15,12 @@ type Measure string
 // The measures.
 const (
 	Answers Measure = "answers" // a closed loop with Spec.Window queries outstanding
-	Sends   Measure = "sends"   // an open loop far beyond what can be sent, to a server that answers nothing
+	Loads   Measure = "loads"   // an open loop far beyond what can be sent, to a server that answers what it can
+	Sends   Measure = "sends"   // the same to a server that answers nothing
 )
+
+// Measures lists them in the order of reports.
+func Measures() []Measure { return []Measure{Answers, Loads, Sends} }
 
 // The generators. Control is Mmsg once more: what it differs by is what the harness makes up.
 const (
@@ -40,7 +44,7 @@ type Spec struct {
 	Duration time.Duration `json:"duration_ns"`
 }
 
-// Full is the run to quote, of three or four minutes. The window is half of what a veth's ring holds, so that a closed loop
+// Full is the run to quote, of five or six minutes. The window is half of what a veth's ring holds, so that a closed loop
 // loses nothing: after a loss dnsperf goes on for as long as it waits, and that would be charged to it.
 func Full() Spec {
 	return Spec{Blocks: 8, Names: Names(), Flows: 60_000, Window: 128, Duration: 2 * time.Second}
@@ -77,7 +81,7 @@ type Slot struct {
 
 // Slots lays out the trials: in each block all, those of one measure next to each other, everything else in random order.
 func (s Spec) Slots() (slots []Slot) {
-	measures := []Measure{Answers, Sends}
+	measures := Measures()
 	for block := range s.Blocks {
 		rng := rand.New(rand.NewPCG(s.Seed, uint64(block)))
 		first := true
@@ -140,7 +144,7 @@ func (s Spec) Args(slot Slot, a Aim) []string {
 	args := []string{"--io", io, "--quiet", "--json", "-", "--payload", "dns:" + Question, "--flows", strconv.Itoa(flows),
 		"--sources", a.Sources, "--warmup", "0s", "--duration", s.Duration.String(),
 		"--seed", strconv.FormatUint(s.Seed+uint64(slot.Block), 10)}
-	if slot.Measure == Sends {
+	if slot.Measure != Answers {
 		args = append(args, "--rate", strconv.Itoa(floodRate), "--timeout", floodTimeout.String())
 	} else {
 		args = append(args, "--rate", "max", "--window", strconv.Itoa(s.Window), "--timeout", lossTimeout.String())

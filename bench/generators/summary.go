@@ -46,7 +46,7 @@ type Row struct {
 func Summarize(run Run) Summary {
 	h := run.Header
 	s := Summary{Started: h.Started, Command: h.Command, Spec: h.Spec, Machine: h.Machine, Versions: h.Versions, Notes: []string{}}
-	for _, measure := range []Measure{Answers, Sends} {
+	for _, measure := range Measures() {
 		for _, name := range h.Spec.Names {
 			own := counted(run.Trials, name, measure)
 			if len(own) == 0 {
@@ -96,10 +96,10 @@ func counted(trials []Trial, generator string, m Measure) (own []Trial) {
 
 // queries are those that the measure counts.
 func (t Trial) queries() float64 {
-	if t.Measure == Sends {
-		return float64(t.Sent)
+	if t.Measure == Answers {
+		return float64(t.Answered)
 	}
-	return float64(t.Answered)
+	return float64(t.Sent)
 }
 
 // spent is the generator's time on its core, in ns.
@@ -184,6 +184,13 @@ func (s *Summary) note(run Run) {
 	s.Notes = append(s.Notes, run.Header.Notes...)
 }
 
+// What a generator does in a measure.
+var verbs = map[Measure]string{
+	Answers: "gets answered",
+	Loads:   "sends to a server that answers",
+	Sends:   "sends to a silent server",
+}
+
 // Headline says in a sentence what the comparison was made for, or "" if the run cannot.
 func (s Summary) Headline() string {
 	var said []string
@@ -191,17 +198,21 @@ func (s Summary) Headline() string {
 		if row.Generator != Packet {
 			continue
 		}
+		var over []string
 		for _, c := range []struct {
-			name string
-			over stat.Estimate
-		}{{"loadgen --io mmsg", row.OverMmsg}, {"dnsperf", row.OverDnsperf}} {
-			if c.over.N > 0 {
-				said = append(said, fmt.Sprintf("%s %s times those of %s", row.Measure, ratio(c.over), c.name))
+			name  string
+			ratio stat.Estimate
+		}{{"--io mmsg", row.OverMmsg}, {"dnsperf", row.OverDnsperf}} {
+			if c.ratio.N > 0 {
+				over = append(over, ratio(c.ratio)+" times what "+c.name+" does")
 			}
+		}
+		if over != nil {
+			said = append(said, verbs[row.Measure]+" "+strings.Join(over, " and "))
 		}
 	}
 	if said == nil {
 		return ""
 	}
-	return "On one core, loadgen --io packet " + strings.Join(said, ", ") + "."
+	return "In a second of its core, loadgen --io packet " + strings.Join(said, "; it ") + "."
 }

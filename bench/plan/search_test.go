@@ -110,10 +110,10 @@ func TestFitting(t *testing.T) {
 		took := func(blocks int) time.Duration {
 			s.Blocks = blocks
 			once := s.Estimate()
-			return once + (once-s.SearchEstimate()-s.pilotEstimate())/4
+			return once + (once-s.SearchEstimate()-s.pilotEstimate())/8
 		}
 		require.True(t, n == LeastBlocks || took(n) <= Limit)
 		require.True(t, n == MostBlocks || took(n+1) > Limit)
 	})
-	require.GreaterOrEqual(t, Full().Fitting(), 30)
+	require.GreaterOrEqual(t, Full().Fitting(), 24)
 }

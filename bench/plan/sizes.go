@@ -53,7 +53,7 @@ func Quick() Spec {
 // block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
-		Blocks: 28, Arms: Arms(), Patterns: Patterns(), Rare: 9, Rate: rate, Window: window,
+		Blocks: 27, Arms: Arms(), Patterns: Patterns(), Rare: 9, Rate: rate, Window: window,
 		Fixed:    Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
 		Max:      Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 		Searches: 5, // fewer pairs give no interval

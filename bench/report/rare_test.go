@@ -71,7 +71,7 @@ func TestRareCells(t *testing.T) {
 	require.NoError(t, Bench(&page, run))
 	for text, want := range map[string]bool{
 		"NaN": false, "%!": false,
-		"a new flow for each query at 50,000 queries/s.":  true,
+		"every query from a new flow at 50,000 queries/s": true,
 		"which explains 100.00 % of those that were lost": true,
 		"flows=many/arm=full 80000 16":                    true,
 		"flows=many/arm=full 0":                           false,
