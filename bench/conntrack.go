@@ -15,15 +15,14 @@ import (
 
 // conntrackOptions are the flags of "bench conntrack".
 type conntrackOptions struct {
-	quick     bool
-	out       string
-	arms      string
-	flows     string
-	blocks    int
-	rate      int
-	serverCmd string
-	ready     time.Duration
-	seed      uint64
+	quick  bool
+	out    string
+	arms   string
+	flows  string
+	blocks int
+	rate   int
+	seed   uint64
+	server otherServer
 }
 
 // maxBlocks is half a day of the longest run there is.
@@ -45,7 +44,8 @@ Progress goes to standard error, the result to standard output, and all of it to
 report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
 		Example: `  bench conntrack --quick
   bench conntrack --arms on --flows many --out results
-  bench conntrack --server-cmd '/usr/local/bin/mydht --bind {addr}'`,
+  bench conntrack --server-cmd '/usr/local/bin/mydht --bind {addr}'
+  bench conntrack --server-cmd 'unbound -d -c /tmp/lab.conf' --server-port 5353 --payload dns:example.org`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -61,8 +61,7 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all)")
 	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once (default 36, with --quick 7)")
 	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")
-	f.StringVar(&o.serverCmd, "server-cmd", "", "`COMMAND` of another DHT server to measure; {addr} in it stands for ADDR:PORT, and no shell reads it")
-	f.DurationVar(&o.ready, "ready-timeout", readyTimeout, "how long the server may take to its first answer")
+	o.server.register(f)
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the trials' order and the queries (default from the clock)")
 }
 
@@ -101,10 +100,9 @@ func (o *conntrackOptions) spec(given func(flag string) bool) (spec plan.Spec, e
 		return spec, usagef("--blocks %d: must be 1 to %d", spec.Blocks, maxBlocks)
 	case spec.Rate < 1:
 		return spec, usagef("--rate %d: must be at least 1", spec.Rate)
-	case given("server-cmd") && strings.TrimSpace(o.serverCmd) == "":
-		return spec, usagef("--server-cmd: must not be empty")
-	case o.ready <= 0:
-		return spec, usagef("--ready-timeout %v: must be more than 0", o.ready)
+	}
+	if err := o.server.check(given); err != nil {
+		return spec, err
 	}
 	spec.Seed = o.seed
 	if !given("seed") {
@@ -130,24 +128,27 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err := checkOut(o.out, record.FileName); err != nil {
 		return err
 	}
-	if err := needRoot(); err != nil {
-		return err
-	}
 	dir, err := programDir()
 	if err != nil {
 		return err
 	}
 	r := experiment{
-		plan: p, dir: o.out, serverCmd: o.serverCmd, loadgen: filepath.Join(dir, "loadgen"), ready: o.ready,
-		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
+		plan: p, dir: o.out, loadgen: filepath.Join(dir, "loadgen"), port: o.server.port, rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()),
 	}
+	r.setup = o.server.setup(cmd.Flags().Changed, r.loadgen)
 	needed := []string{r.loadgen}
-	if r.serverCmd == "" {
+	if r.setup.Server == "" {
 		r.supernode = filepath.Join(dir, "supernode")
-		r.serverCmd = r.supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn"
+		r.setup.Server = r.supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn"
 		needed = append(needed, r.supernode)
 	}
 	if err := havePrograms("make", needed...); err != nil {
+		return err
+	}
+	if err := judge(cmd.Context(), r.setup, spec.Rate); err != nil {
+		return err
+	}
+	if err := needRoot(); err != nil {
 		return err
 	}
 	if err := r.conduct(cmd.Context()); err != nil {

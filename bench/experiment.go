@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,12 +20,12 @@ import (
 // experiment is one run of "bench conntrack".
 type experiment struct {
 	plan      plan.Plan
-	dir       string // of the records
-	serverCmd string
-	supernode string // path of the program, if that is the server
-	loadgen   string // path of the program
-	ready     time.Duration
-	rateGiven bool // by the user: no pilot chooses it
+	dir       string      // of the records
+	setup     trial.Setup // of the rig, but for what is known only when there is a lab
+	port      uint16      // on which the server answers
+	supernode string      // path of the program, if that is the server
+	loadgen   string      // path of the program
+	rateGiven bool        // by the user: no pilot chooses it
 	progress  *progress
 }
 
@@ -42,9 +43,9 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, l.Close()) }()
 
 	r.progress.say("starting the server")
-	rig, err := trial.Assemble(ctx, l, trial.Setup{
-		Server: r.serverCmd, Addr: l.ServerEndpoint(), Generator: r.loadgen, Flows: plan.Many.Flows(), Ready: r.ready,
-	})
+	setup := r.setup
+	setup.Addr, setup.Flows = netip.AddrPortFrom(l.ServerEndpoint().Addr(), r.port), plan.Many.Flows()
+	rig, err := trial.Assemble(ctx, l, setup)
 	if err != nil {
 		return err
 	}
@@ -64,14 +65,20 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 // prepare fills the server's tables, and chooses the rate of the fixed measure if the user did not: a part of what this
 // server answers on this machine with the baseline's rules.
 func (r *experiment) prepare(ctx context.Context, l *lab.Lab, rig *trial.Rig) error {
-	r.progress.say("filling the server's tables")
-	if err := fill(ctx, rig, r.plan.Spec); err != nil {
-		return fmt.Errorf("fill the server's tables: %w", err)
+	what := "fill the server's tables"
+	if r.setup.Payload == "" {
+		r.progress.say("filling the server's tables")
+	} else {
+		what = "warm the server up"
+		r.progress.say("warming the server up")
+	}
+	if err := fill(ctx, rig, r.plan.Spec, r.setup.Payload); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	if r.rateGiven {
 		return nil
 	}
-	if err := l.SetRules(lab.RulesPlain, l.ServerEndpoint().Port()); err != nil {
+	if err := l.SetRules(lab.RulesPlain, rig.Port()); err != nil {
 		return err
 	}
 	var pilot record.Trial
@@ -138,13 +145,20 @@ func buildLab(ctx context.Context, spec lab.Spec) (*lab.Lab, error) {
 }
 
 // fillTime is how long a server is queried before the first trial, so that its routing table and stores are not
-// empty: the generator answers its pings.
-const fillTime = 10 * time.Second
+// empty: the generator answers its pings. Other servers than the DHT's are not told anything that they could keep: these
+// are only warmed up, as fast as they answer, since nothing is known of the rate that they can take.
+const (
+	fillTime = 10 * time.Second
+	warmTime = 2 * time.Second
+)
 
-func fill(ctx context.Context, rig *trial.Rig, spec plan.Spec) error {
-	seconds := fillTime.Seconds()
+func fill(ctx context.Context, rig *trial.Rig, spec plan.Spec, payload string) error {
+	seconds, warming := fillTime.Seconds(), warmTime.Seconds()
 	if spec.Max == (plan.Timing{}) {
-		seconds /= 4 // a quick run
+		seconds, warming = seconds/4, warming/4 // a quick run
+	}
+	if payload != "" {
+		return rig.Fill(ctx, trial.Load{Window: spec.Window, DurationS: warming, Flows: plan.Many.Flows(), Seed: spec.Seed})
 	}
 	return rig.Fill(ctx, trial.Load{Rate: float64(spec.Rate) / 2, DurationS: seconds, Flows: plan.Many.Flows(), Seed: spec.Seed})
 }

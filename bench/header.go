@@ -25,9 +25,11 @@ func (r *experiment) header(ctx context.Context, l *lab.Lab) record.Header {
 		Command: os.Args,
 		Versions: map[string]string{
 			"bench":   version,
-			"server":  r.serverCmd,
+			"server":  r.setup.Server,
 			"loadgen": versionOf(ctx, r.loadgen),
 		},
+		Payload: r.setup.Payload,
+		ReplyAt: r.setup.ReplyAt,
 		Plan:    r.plan.Spec,
 		Machine: machine(l),
 		Notes:   l.Warnings(),

@@ -41,6 +41,10 @@ func (d *document) answer(s Summary) {
 			sentenceCase(strings.Join(s.Reasons, "; ")))
 		d.Line("")
 	}
+	if s.Unprivileged {
+		d.Line("**Measured without root**, in a user namespace: the first of the notes says what that left out.")
+		d.Line("")
+	}
 	for i, text := range s.Answers {
 		if i == 0 {
 			d.Linef("> %s", text)

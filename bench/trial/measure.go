@@ -15,6 +15,9 @@ import (
 // Fill sends load to fill the server's tables, and proves on the way that the set-up works: that the server answers,
 // and that receive work is done, and so charged, where it should be.
 func (r *Rig) Fill(ctx context.Context, load Load) error {
+	if err := r.meet(); err != nil {
+		return err
+	}
 	before, err := r.clocks.Snapshot()
 	if err != nil {
 		return err
@@ -42,6 +45,9 @@ func (r *Rig) Fill(ctx context.Context, load Load) error {
 // interval. A trial that measured nothing because the machine was busy elsewhere is no error: it is for the report to
 // leave out. A server that has fallen silent is one.
 func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
+	if err := r.meet(); err != nil {
+		return err
+	}
 	// Some 300 µs of work on the generator's core, which would be seen in the tail of the latencies: so the warm-up's
 	// losses are in, rather than this in the interval.
 	lossesBefore, err := r.lab.Losses(lab.Server)
@@ -58,6 +64,9 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.server.checkFamily(); err != nil {
 		return err
 	}
 	losses, err := r.lab.Losses(lab.Server)

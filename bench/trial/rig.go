@@ -17,14 +17,15 @@ import (
 
 // Setup describes a rig.
 type Setup struct {
-	Server    string         // command; words are separated by spaces, {addr} stands for Addr
+	Server    string         // command; words are separated by spaces, {addr}, {host} and {port} stand for Addr and its parts
 	Addr      netip.AddrPort // where the server answers
 	Generator string         // path of the program
 	Flows     int            // at most in any trial
 	Ready     time.Duration  // how long the server may take from its start to its first answer
 
 	// What the generator is to know besides. Zero values leave it its own.
-	Payload    string // what the server speaks
+	Payload    string // what the server speaks; empty: the DHT's protocol
+	ReplyAt    *int   // where in a reply the number of a hex: Payload stands; nil: where it does in the query
 	Infohashes int
 	NodesFile  string // where to write the flows as nodes
 
@@ -68,9 +69,6 @@ func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
 	if err := r.awaitAnswer(ctx, s.Ready); err != nil {
 		return r, err
 	}
-	if err := r.server.checkAlone(); err != nil {
-		return r, err
-	}
 	spec := l.Spec()
 	r.clocks, err = measure.Open(measure.Target{
 		ServerPID: r.server.PID(), ClientPID: r.gen.PID(),
@@ -78,7 +76,10 @@ func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
 		ServerCPU: spec.ServerCPU, ClientCPU: spec.ClientCPU,
 		InServer: func(f func() error) error { return l.Do(lab.Server, f) },
 	})
-	return r, err
+	if err != nil {
+		return r, err
+	}
+	return r, r.meet()
 }
 
 // lossTimeout is how long the generator waits for an answer before the query counts as lost, and for late answers after
@@ -92,9 +93,23 @@ func (r *Rig) aim(ctx context.Context, s Setup) error {
 	if s.Addr.Addr().Is6() {
 		sources = spec.Sources6
 	}
-	args := []string{"--control", "--quiet", "--timeout", lossTimeout.String(), "--flows", strconv.Itoa(s.Flows), "--sources", sources.String()}
+	cmd := exec.Command(s.Generator, append(s.arguments(), "--sources", sources.String(), s.Addr.String())...)
+	gen, err := startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return r.lab.Start(lab.Client, spec.ClientCPU, cmd) })
+	if err != nil {
+		return err
+	}
+	r.gen = gen
+	return nil
+}
+
+// arguments are the generator's, but for where it sends from and to.
+func (s Setup) arguments() []string {
+	args := []string{"--control", "--quiet", "--timeout", lossTimeout.String(), "--flows", strconv.Itoa(s.Flows)}
 	if s.Payload != "" {
 		args = append(args, "--payload", s.Payload)
+	}
+	if s.ReplyAt != nil {
+		args = append(args, "--reply-at", strconv.Itoa(*s.ReplyAt))
 	}
 	if s.Infohashes > 0 {
 		args = append(args, "--infohashes", strconv.Itoa(s.Infohashes))
@@ -102,13 +117,7 @@ func (r *Rig) aim(ctx context.Context, s Setup) error {
 	if s.NodesFile != "" {
 		args = append(args, "--nodes-file", s.NodesFile)
 	}
-	cmd := exec.Command(s.Generator, append(args, s.Addr.String())...)
-	gen, err := startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return r.lab.Start(lab.Client, spec.ClientCPU, cmd) })
-	if err != nil {
-		return err
-	}
-	r.gen = gen
-	return nil
+	return args
 }
 
 // awaitAnswer asks a little until something is answered.
@@ -160,8 +169,8 @@ func (r *Rig) Close() error {
 	return errors.Join(errs...)
 }
 
-// RSS is the server's resident memory in bytes.
-func (r *Rig) RSS() (uint64, error) { return measure.RSS(r.server.PID()) }
+// RSS is the server's resident memory in bytes. What its processes share is counted for each of them.
+func (r *Rig) RSS() (uint64, error) { return r.server.sum(measure.RSS) }
 
 // Port is the one the server answers on.
 func (r *Rig) Port() uint16 { return r.server.addr.Port() }
