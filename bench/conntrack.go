@@ -38,7 +38,8 @@ func conntrackCommand() *cobra.Command {
 		Short: "Measure a server with connection tracking off, on, and exempted for its port",
 		Long: `conntrack measures what connection tracking costs a UDP server: CPU time per answered query, latency and throughput,
 with the same server and generator under different firewall rulesets, in blocks of random order. Nothing outside its own
-two network namespaces is changed. Needs root. Eight or nine minutes; --quick is a first answer in less than one.
+two network namespaces is changed. Eight or nine minutes; --quick is a first answer in less than one. Without root it does what
+can be done in a user namespace, and says in its report what cannot.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl (raw), summary.json,
 report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
@@ -148,7 +149,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err := judge(cmd.Context(), r.setup, spec.Rate); err != nil {
 		return err
 	}
-	if err := needRoot(); err != nil {
+	if done, err := asRoot(cmd); done {
 		return err
 	}
 	if err := r.conduct(cmd.Context()); err != nil {

@@ -136,6 +136,9 @@ func (r *experiment) keep(recorded int) error {
 func buildLab(ctx context.Context, spec lab.Spec) (*lab.Lab, error) {
 	l, err := lab.Up(ctx, spec)
 	if err != nil {
+		if setting := lab.Forbidden(); setting != "" && lab.InUserNamespace() {
+			return nil, fmt.Errorf("build lab without root: %w (%s)", err, setting)
+		}
 		return nil, fmt.Errorf("build lab: %w", err)
 	}
 	if err := pin.Process(pin.List{spec.ClientCPU}); err != nil {

@@ -32,7 +32,9 @@ func (r *experiment) header(ctx context.Context, l *lab.Lab) record.Header {
 		ReplyAt: r.setup.ReplyAt,
 		Plan:    r.plan.Spec,
 		Machine: machine(l),
-		Notes:   l.Warnings(),
+		Notes:   notes(l),
+
+		Unprivileged: lab.InUserNamespace(),
 	}
 	if r.supernode != "" {
 		h.Versions["supernode"] = versionOf(ctx, r.supernode)
@@ -45,7 +47,7 @@ func (c *comparison) header(ctx context.Context) peers.Header {
 	h := peers.Header{
 		Started: time.Now().UTC(), Command: os.Args, Spec: c.spec, Servers: c.servers, Missing: c.missing,
 		Versions: map[string]string{"bench": version, "loadgen": versionOf(ctx, c.loadgen)},
-		Machine:  machine(c.lab), Notes: c.lab.Warnings(),
+		Machine:  machine(c.lab), Notes: notes(c.lab),
 	}
 	for _, s := range c.servers {
 		if s.Name == peers.Subject {
@@ -72,7 +74,7 @@ func machine(l *lab.Lab) record.Machine {
 	m := record.Machine{
 		OS: osName(), Kernel: release(), Arch: runtime.GOARCH, CPU: facts.CPUModel, CPUs: facts.CPUs,
 		Hypervisor: facts.Virtualised, Memory: facts.MemoryBytes, ConntrackEntry: entryBytes(),
-		ServerCPU: spec.ServerCPU, ClientCPU: spec.ClientCPU, NAPIPinned: spec.PinNAPI,
+		ServerCPU: spec.ServerCPU, ClientCPU: spec.ClientCPU, NAPIPinned: l.Pinned(),
 	}
 	if tracked, err := l.Conntrack(); err == nil {
 		m.ConntrackLimit, m.ConntrackBuckets = tracked.Limit, tracked.Buckets

@@ -7,9 +7,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"slices"
+	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -42,6 +41,7 @@ type end struct {
 	dev      string
 	link, lo netlink.Link
 	napi     int // kernel thread id
+	pinned   bool
 }
 
 // autoName numbers the labs of this process that were not given a name.
@@ -104,6 +104,9 @@ func (l *Lab) realise(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.spec.PinNAPI && !l.Pinned() {
+		l.warnings = append(l.warnings, "the receive threads run on any core: pinning a kernel thread needs root outside a user namespace")
+	}
 	return nil
 }
 
@@ -125,26 +128,27 @@ func (l *Lab) nameDevices() error {
 	return err
 }
 
-// prepareDir makes the directory of named namespaces. The root of a user namespace may not write to the host's /run; it
+// prepareDir makes the directory of named namespaces. The root of a user namespace may not write to the host's; it
 // covers it, in the mount namespace that it must have of its own, where the kernel keeps it from anybody else's.
 func prepareDir() error {
 	err := os.MkdirAll(netnsDir, 0o755)
 	if err == nil {
 		err = unix.Access(netnsDir, unix.W_OK)
 	}
-	if err != nil && inUserNamespace() && unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755") == nil {
-		err = os.MkdirAll(netnsDir, 0o755)
+	if err != nil && InUserNamespace() {
+		// Only if there is nothing to cover is all of /run hidden, which may hold programs (NixOS).
+		cover := netnsDir
+		if _, missing := os.Stat(netnsDir); missing != nil {
+			cover = filepath.Dir(netnsDir)
+		}
+		if unix.Mount("tmpfs", cover, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755") == nil {
+			err = os.MkdirAll(netnsDir, 0o755)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("prepare %s: run as root, or in user, network and mount namespaces of your own (unshare -Urnm): %w", netnsDir, err)
 	}
 	return nil
-}
-
-// inUserNamespace reports whether user ids are mapped, which they are not in the first user namespace.
-func inUserNamespace() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !slices.Equal(strings.Fields(string(b)), []string{"0", "0", "4294967295"})
 }
 
 // Spec returns the description the lab was made from, with the name filled in.
@@ -165,6 +169,9 @@ func (l *Lab) ServerEndpoint6() netip.AddrPort {
 
 // Namespace is the side's name under /run/netns, for `ip netns exec`.
 func (l *Lab) Namespace(side Side) string { return l.id.namespace(side) }
+
+// Pinned reports whether the receive threads were pinned to their sides' cores.
+func (l *Lab) Pinned() bool { return l.ends[Server].pinned && l.ends[Client].pinned }
 
 // NAPI is the id of the kernel thread that does the side's receive work.
 func (l *Lab) NAPI(side Side) int { return l.ends[side].napi }

@@ -29,6 +29,7 @@ func startServer(l *lab.Lab, command string, addr netip.AddrPort) (*server, erro
 	}
 	s := &server{addr: addr}
 	cmd := exec.Command(words[0], words[1:]...)
+	lab.AsCaller(cmd)
 	return s, s.start("server", cmd, func(cmd *exec.Cmd) error { return l.Start(lab.Server, l.Spec().ServerCPU, cmd) })
 }
 
