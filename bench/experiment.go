@@ -41,6 +41,7 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	r.progress.warn(notes(l))
 
 	r.progress.say("starting the server")
 	setup := r.setup

@@ -159,9 +159,7 @@ func (o *loadOptions) conduct(ctx context.Context) (trials []loads.Trial, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	for _, note := range notes(l) {
-		o.progress.say("%s", note)
-	}
+	o.progress.warn(notes(l))
 	var rigs []*trial.Rig
 	defer func() {
 		for _, rig := range rigs {

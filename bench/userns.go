@@ -78,10 +78,11 @@ func mend() string {
 
 // notes are what a reader of a run's figures must know of its lab. What a run without root could not do is in the first.
 func notes(l *lab.Lab) []string {
-	if !lab.InUserNamespace() {
-		return l.Warnings()
+	warnings := l.Warnings()
+	if lab.InUserNamespace() {
+		warnings = []string{"measured without root: " + strings.Join(append(warnings, withoutRoot()...), "; ")}
 	}
-	return []string{"measured without root: " + strings.Join(append(l.Warnings(), withoutRoot()...), "; ")}
+	return append(warnings, l.Shared()...)
 }
 
 // withoutRoot tries what root can do, and says what of it cannot be done here.

@@ -25,7 +25,9 @@ type Lab struct {
 	id       identity
 	v6       bool
 	warnings []string
+	shared   []string
 	ends     [2]end
+	cores    cores
 
 	mu     sync.Mutex // guards all below
 	closed bool
@@ -74,6 +76,7 @@ func Up(ctx context.Context, s Spec) (*Lab, error) {
 		id: identity{kept: s.Keep, pid: os.Getpid(), start: start, name: s.Name},
 	}
 	l.ends[Server].ns, l.ends[Client].ns = -1, -1
+	l.shared = sharedCores(l.cores.occupy(coreDirs, s.ServerCPU, s.ClientCPU))
 	if !l.v6 {
 		l.warnings = append(l.warnings, "no IPv6: this kernel has it switched off")
 	}
@@ -157,6 +160,9 @@ func (l *Lab) Spec() Spec { return l.spec }
 // Warnings says what could not be done and what it means for a measurement, one sentence each.
 func (l *Lab) Warnings() []string { return l.warnings[:len(l.warnings):len(l.warnings)] }
 
+// Shared names, one sentence each, the processes that had made labs on the same cores before and still have them.
+func (l *Lab) Shared() []string { return l.shared[:len(l.shared):len(l.shared)] }
+
 // ServerEndpoint is where the client reaches the server.
 func (l *Lab) ServerEndpoint() netip.AddrPort {
 	return netip.AddrPortFrom(l.spec.ServerAddr4.Addr(), ServerPort)
@@ -220,6 +226,7 @@ func (l *Lab) Close() error {
 		return nil
 	}
 	l.closed = true
+	defer l.cores.free()
 
 	var errs []error
 	for p := range l.procs {
