@@ -74,7 +74,7 @@ func TestForeignServers(t *testing.T) {
 	}{
 		{"dns", "/usr/sbin/dnsmasq", dnsmasq, "dns:example.org", nil, "dns", 45},
 		// Another name each time: the number is a label of four bytes, which the reply repeats where it was.
-		{"hex", "/usr/sbin/dnsmasq", dnsmasq, "hex:00000100000100000000000004{seq}076578616d706c65036f72670000010001", []string{"--server-port", "53", "--rate", "5000"}, "hex", 50},
+		{"hex", "/usr/sbin/dnsmasq", dnsmasq, "hex:00000100000100000000000004{seq}076578616d706c65036f72670000010001", []string{"--server-port", "53", "--rate", "5000", "--reply-at", "13"}, "hex", 50},
 		{"bep15", opentrackerProgram(here), opentracker + " {addr}", "bep15", []string{"--rate", "5000"}, "connect", 16},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,6 +93,7 @@ func TestForeignServers(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.payload, run.Header.Payload)
 			require.Equal(t, c.command, run.Header.Versions["server"])
+			require.Equal(t, c.kind == "hex", run.Header.ReplyAt != nil && *run.Header.ReplyAt == 13)
 			require.Len(t, run.Trials, 3)
 			for _, trial := range run.Trials {
 				requireProven(t, trial)

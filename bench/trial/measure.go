@@ -48,6 +48,11 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 	if err := r.meet(); err != nil {
 		return err
 	}
+	if leaves, err := r.server.leaves(r.lab.Spec().ServerCPU); err != nil {
+		return err
+	} else if leaves {
+		t.Warnings = append(t.Warnings, "the server has threads that may run on other cores than its own, which makes it faster and its work hard to compare: have it set no affinity")
+	}
 	// Some 300 µs of work on the generator's core, which would be seen in the tail of the latencies: so the warm-up's
 	// losses are in, rather than this in the interval.
 	lossesBefore, err := r.lab.Losses(lab.Server)

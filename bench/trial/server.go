@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +68,33 @@ func (s *server) checkFamily() error {
 	}
 	return fmt.Errorf("%s: its processes beside %d were %v before a trial and %v after it, so that some CPU time is not counted: "+
 		"have it start all it needs before it answers", s, s.PID(), s.family.pids(), now)
+}
+
+// leaves reports whether a thread of the server may run on another core than the one that it was started on. Servers with
+// settings of their own for that do, and the core's figures do not tell.
+func (s *server) leaves(core int) (bool, error) {
+	var only unix.CPUSet
+	only.Set(core)
+	for _, pid := range append(s.family.pids(), s.PID()) {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it has ended, which others find out
+		}
+		if err != nil {
+			return false, fmt.Errorf("list the server's threads: %w", err)
+		}
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(task.Name())
+			if err != nil {
+				return false, fmt.Errorf("list the server's threads: %w", err)
+			}
+			var allowed unix.CPUSet
+			if unix.SchedGetaffinity(tid, &allowed) == nil && allowed != only { // or it has ended
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // sum adds up what is read of each of the server's processes.

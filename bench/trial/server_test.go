@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -68,6 +69,38 @@ func TestServerAlone(t *testing.T) {
 	require.NoError(t, s.checkFamily())
 	require.NoError(t, s.Stop())
 	require.ErrorContains(t, s.checkFamily(), "has ended")
+}
+
+// A server that lets itself run elsewhere is found out, whichever of its threads it is.
+func TestServerLeaves(t *testing.T) {
+	t.Parallel()
+	_, s := wrapped(t, "err up", "hang")
+	s.awaitSaid(t)
+	var here unix.CPUSet
+	require.NoError(t, unix.SchedGetaffinity(0, &here))
+	core := 0
+	for !here.IsSet(core) {
+		core++
+	}
+	var only unix.CPUSet
+	only.Set(core)
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.PID()))
+	require.NoError(t, err)
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		require.NoError(t, err)
+		leaves, err := s.leaves(core)
+		require.NoError(t, err)
+		require.Equal(t, here.Count() > 1, leaves)
+		require.NoError(t, unix.SchedSetaffinity(tid, &only))
+	}
+	leaves, err := s.leaves(core)
+	require.NoError(t, err)
+	require.False(t, leaves)
+	require.NoError(t, s.Stop())
+	leaves, err = s.leaves(core)
+	require.NoError(t, err)
+	require.False(t, leaves, "it is not there any more")
 }
 
 // The processes that a server has started are part of it: their time is counted, and they end with it.
