@@ -67,6 +67,7 @@ func (c *comparison) conduct(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.lab.Close()) }()
+	c.progress.warn(notes(c.lab))
 	defer c.dismiss()
 	states, err := c.prepare(ctx)
 	if err != nil {

@@ -22,13 +22,12 @@ type conntrackOptions struct {
 	blocks    int
 	resolve   string
 	searches  int
-	rate      int
-	serverCmd string
-	ready     time.Duration
-	seed      uint64
-	remote    remoteOptions
 	curves    int
 	fullLimit uint64
+	rate      int
+	seed      uint64
+	server    otherServer
+	remote    remoteOptions
 }
 
 // maxBlocks is half a day of the longest run there is.
@@ -47,7 +46,8 @@ func conntrackCommand() *cobra.Command {
 		Short: "Measure a server with connection tracking off, on, exempted for its port, and with its table full",
 		Long: `conntrack measures what connection tracking costs a UDP server: CPU time per answered query, latency and throughput,
 with the same server and generator under different firewall rulesets, in blocks of random order. Nothing outside its own
-two network namespaces is changed. Needs root. About a quarter of an hour; --quick is a first answer in less than a minute.
+two network namespaces is changed. About a quarter of an hour; --quick is a first answer in less than a minute. Without root
+it does what can be done in a user namespace, and says in its report what cannot.
 
 A pilot sees first how noisy the machine is, and chooses how many blocks that takes. When they are done, a search finds the
 highest rate that is answered with at most 0.1 % and 0.5 % lost, and latency is measured at a quarter, half and three
@@ -57,7 +57,8 @@ Progress goes to standard error, the result to standard output, and all of it to
 summary.json, report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
 		Example: `  bench conntrack --quick
   bench conntrack --arms on --flows many --out results
-  bench conntrack --server-cmd '/usr/local/bin/mydht --bind {addr}'`,
+  bench conntrack --server-cmd '/usr/local/bin/mydht --bind {addr}'
+  bench conntrack --server-cmd 'unbound -d -c /tmp/lab.conf' --server-port 5353 --payload dns:example.org`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -77,8 +78,7 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.IntVar(&o.curves, "curves", 1, "`N` times the table is filled and emptied after the blocks, up to a minute each (with --quick 0)")
 	f.Uint64Var(&o.fullLimit, "full-limit", fullLimit, "largest table that may be filled, `N` entries of about 256 bytes of the kernel's memory")
 	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")
-	f.StringVar(&o.serverCmd, "server-cmd", "", "`COMMAND` of another DHT server to measure; {addr} in it stands for ADDR:PORT, and no shell reads it")
-	f.DurationVar(&o.ready, "ready-timeout", readyTimeout, "how long the server may take to its first answer")
+	o.server.register(f)
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the trials' order and the queries (default from the clock)")
 	o.remote.register(f)
 }
@@ -136,10 +136,9 @@ func (o *conntrackOptions) spec(given func(flag string) bool) (spec plan.Spec, e
 		return spec, usagef("--rate %d: must be at least 1", spec.Rate)
 	case o.curves < 0 || o.curves > maxCurves:
 		return spec, usagef("--curves %d: must be 0 to %d", o.curves, maxCurves)
-	case given("server-cmd") && strings.TrimSpace(o.serverCmd) == "":
-		return spec, usagef("--server-cmd: must not be empty")
-	case o.ready <= 0:
-		return spec, usagef("--ready-timeout %v: must be more than 0", o.ready)
+	}
+	if err := o.server.check(given); err != nil {
+		return spec, err
 	}
 	if err := o.remote.check(given, &spec); err != nil {
 		return spec, err
@@ -168,11 +167,6 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err := checkOut(o.out, record.FileName); err != nil {
 		return err
 	}
-	if !o.remote.asked() {
-		if err := needRoot(); err != nil {
-			return err
-		}
-	}
 	dir, err := programDir()
 	if err != nil {
 		return err
@@ -181,26 +175,32 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 		o.curves = 0
 	}
 	r := experiment{
-		curves: o.curves, fullLimit: o.fullLimit,
-		plan: p, dir: o.out, serverCmd: o.serverCmd, loadgen: filepath.Join(dir, "loadgen"), ready: o.ready,
+		plan: p, dir: o.out, loadgen: filepath.Join(dir, "loadgen"), port: o.server.port, curves: o.curves, fullLimit: o.fullLimit,
 		rateGiven: cmd.Flags().Changed("rate"), progress: newProgress(cmd.ErrOrStderr(), p.Blocks, len(p.Slots), p.Estimate()-p.SearchEstimate()),
 	}
-	if err := r.consentEarly(); err != nil {
-		return err
-	}
+	r.setup = o.server.setup(cmd.Flags().Changed, r.loadgen)
 	r.progress.later = p.SearchEstimate()
 	needed := []string{r.loadgen}
-	if r.serverCmd == "" && !o.remote.asked() {
+	if r.setup.Server == "" && !o.remote.asked() {
 		r.supernode = filepath.Join(dir, "supernode")
-		r.serverCmd = r.supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn"
+		r.setup.Server = r.supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --log-level warn"
 		needed = append(needed, r.supernode)
 	}
 	if err := havePrograms("make", needed...); err != nil {
 		return err
 	}
+	if err := judge(cmd.Context(), r.setup, spec.Rate); err != nil {
+		return err
+	}
 	if o.remote.asked() {
 		err = r.conductRemote(cmd.Context(), o.remote)
 	} else {
+		if err := r.consentEarly(); err != nil {
+			return err
+		}
+		if done, err := asRoot(cmd); done {
+			return err
+		}
 		err = r.conduct(cmd.Context())
 	}
 	if err != nil {

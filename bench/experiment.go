@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,13 +20,13 @@ import (
 // experiment is one run of "bench conntrack".
 type experiment struct {
 	plan      plan.Plan
-	dir       string // of the records
-	serverCmd string
-	supernode string // path of the program, if that is the server
-	loadgen   string // path of the program
-	ready     time.Duration
-	rateGiven bool    // by the user: no pilot chooses it
-	answers   float64 // a second, that the server gives at most, about
+	dir       string      // of the records
+	setup     trial.Setup // of the rig, but for what is known only when there is a lab
+	port      uint16      // on which the server answers
+	supernode string      // path of the program, if that is the server
+	loadgen   string      // path of the program
+	rateGiven bool        // by the user: no pilot chooses it
+	answers   float64     // a second, that the server gives at most, about
 	curves    int
 	fullLimit uint64   // the largest table that may be filled, in entries
 	notes     []string // for the header
@@ -50,17 +51,18 @@ func (r *experiment) conduct(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	r.progress.warn(notes(l))
 
 	r.progress.say("starting the server")
-	rig, err := trial.Assemble(ctx, l, trial.Setup{
-		Server: r.serverCmd, Addr: l.ServerEndpoint(), Generator: r.loadgen, Flows: openedFlows(r.plan.Spec), Ready: r.ready,
-	})
+	setup := r.setup
+	setup.Addr, setup.Flows = netip.AddrPortFrom(l.ServerEndpoint().Addr(), r.port), openedFlows(r.plan.Spec)
+	rig, err := trial.Assemble(ctx, l, setup)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rig.Close()) }()
 
-	baseline := func() error { return l.SetRules(lab.RulesPlain, l.ServerEndpoint().Port()) }
+	baseline := func() error { return l.SetRules(lab.RulesPlain, r.port) }
 	if err := r.fillAndPilot(ctx, rig, baseline); err != nil {
 		return err
 	}
@@ -103,9 +105,15 @@ func (r *experiment) extent() string {
 // fillAndPilot fills the server's tables, and chooses the rate of the fixed measure if the user did not: a part of what this
 // server answers on this machine with the baseline's rules.
 func (r *experiment) fillAndPilot(ctx context.Context, rig rig, baseline func() error) error {
-	r.progress.say("filling the server's tables")
-	if err := fill(ctx, rig, r.plan.Spec); err != nil {
-		return fmt.Errorf("fill the server's tables: %w", err)
+	what := "fill the server's tables"
+	if r.setup.Payload == "" {
+		r.progress.say("filling the server's tables")
+	} else {
+		what = "warm the server up"
+		r.progress.say("warming the server up")
+	}
+	if err := fill(ctx, rig, r.plan.Spec, r.setup.Payload); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	if r.rateGiven {
 		r.answers = plan.Answers(r.plan.Rate)
@@ -131,7 +139,7 @@ func (r *experiment) trials(ctx context.Context, rig rig, w *record.Writer) (rec
 	repeats := r.plan.Repeats()
 	for _, slot := range r.plan.Slots {
 		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
-		if _, err := r.attempt(ctx, rig, slot, load(r.plan.Spec, slot), &repeats, w.Append); err != nil {
+		if _, err := r.attempt(ctx, rig, slot, r.load(slot), &repeats, w.Append); err != nil {
 			return recorded, err
 		}
 		recorded++
@@ -175,6 +183,9 @@ func (r *experiment) keep(recorded int) error {
 func buildLab(ctx context.Context, spec lab.Spec) (*lab.Lab, error) {
 	l, err := lab.Up(ctx, spec)
 	if err != nil {
+		if setting := lab.Forbidden(); setting != "" && lab.InUserNamespace() {
+			return nil, fmt.Errorf("build lab without root: %w (%s)", err, setting)
+		}
 		return nil, fmt.Errorf("build lab: %w", err)
 	}
 	if err := pin.Process(pin.List{spec.ClientCPU}); err != nil {
@@ -184,15 +195,31 @@ func buildLab(ctx context.Context, spec lab.Spec) (*lab.Lab, error) {
 }
 
 // fillTime is how long a server is queried before the first trial, so that its routing table and stores are not
-// empty: the generator answers its pings.
-const fillTime = 10 * time.Second
+// empty: the generator answers its pings. Other servers than the DHT's are not told anything that they could keep: these
+// are only warmed up, as fast as they answer, since nothing is known of the rate that they can take.
+const (
+	fillTime = 10 * time.Second
+	warmTime = 2 * time.Second
+)
 
-func fill(ctx context.Context, rig rig, spec plan.Spec) error {
-	seconds := fillTime.Seconds()
+func fill(ctx context.Context, rig rig, spec plan.Spec, payload string) error {
+	seconds, warming := fillTime.Seconds(), warmTime.Seconds()
 	if spec.Max == (plan.Timing{}) {
-		seconds /= 4 // a quick run
+		seconds, warming = seconds/4, warming/4 // a quick run
+	}
+	if payload != "" {
+		return rig.Fill(ctx, trial.Load{Window: spec.Window, DurationS: warming, Flows: plan.Many.Flows(), Seed: spec.Seed})
 	}
 	return rig.Fill(ctx, trial.Load{Rate: float64(spec.Rate) / 2, DurationS: seconds, Flows: plan.Many.Flows(), Seed: spec.Seed})
+}
+
+// load is what the generator is asked to do in a slot, of this server.
+func (r *experiment) load(slot plan.Slot) trial.Load {
+	l := load(r.plan.Spec, slot)
+	if r.setup.Payload != "" {
+		l.Mix = "" // of the DHT's queries
+	}
+	return l
 }
 
 // load is what the generator is asked to do in a slot. The seed differs from block to block and is the same for all

@@ -26,12 +26,16 @@ func (r *experiment) header(ctx context.Context, l *lab.Lab) record.Header {
 		Command: os.Args,
 		Versions: map[string]string{
 			"bench":   version,
-			"server":  r.serverCmd,
+			"server":  r.setup.Server,
 			"loadgen": versionOf(ctx, r.loadgen),
 		},
+		Payload: r.setup.Payload,
+		ReplyAt: r.setup.ReplyAt,
 		Plan:    r.plan.Spec,
 		Machine: machine(l),
-		Notes:   append(l.Warnings(), r.notes...),
+		Notes:   append(notes(l), r.notes...),
+
+		Unprivileged: lab.InUserNamespace(),
 	}
 	if r.supernode != "" {
 		h.Versions["supernode"] = versionOf(ctx, r.supernode)
@@ -44,7 +48,7 @@ func (c *comparison) header(ctx context.Context) peers.Header {
 	h := peers.Header{
 		Started: time.Now().UTC(), Command: os.Args, Spec: c.spec, Servers: c.servers, Missing: c.missing,
 		Versions: map[string]string{"bench": version, "loadgen": versionOf(ctx, c.loadgen)},
-		Machine:  machine(c.lab), Notes: c.lab.Warnings(),
+		Machine:  machine(c.lab), Notes: notes(c.lab),
 	}
 	for _, s := range c.servers {
 		if s.Name == peers.Subject {
@@ -68,7 +72,7 @@ func versionOf(ctx context.Context, program string) string {
 
 func machine(l *lab.Lab) record.Machine {
 	m, spec := thisMachine(), l.Spec()
-	m.ServerCPU, m.ClientCPU, m.NAPIPinned = spec.ServerCPU, spec.ClientCPU, spec.PinNAPI
+	m.ServerCPU, m.ClientCPU, m.NAPIPinned = spec.ServerCPU, spec.ClientCPU, l.Pinned()
 	if tracked, err := l.Conntrack(); err == nil {
 		m.ConntrackLimit, m.ConntrackBuckets = tracked.Limit, tracked.Buckets
 	}

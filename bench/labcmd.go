@@ -43,7 +43,7 @@ func labUp(cmd *cobra.Command, _ []string) error {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "server  ip netns exec %s …   answers on %v and %v\n", l.Namespace(lab.Server), l.ServerEndpoint(), l.ServerEndpoint6())
 	fmt.Fprintf(out, "client  ip netns exec %s …   owns %v and %v\n", l.Namespace(lab.Client), spec.Sources4, spec.Sources6)
-	for _, warning := range l.Warnings() {
+	for _, warning := range append(l.Warnings(), l.Shared()...) {
 		fmt.Fprintln(out, "note:", warning)
 	}
 	fmt.Fprintln(out, "remove it with: bench lab clean")

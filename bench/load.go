@@ -52,7 +52,8 @@ func loadCommand() *cobra.Command {
 CPU time and wake-ups it takes at rest and when little is asked, the latency it adds, and what is left of its best rate
 when more is offered than it can answer. Unless told otherwise, a server that answers without looking comes first, and
 supernode is compared with it; two builds of supernode, or two settings, are compared in the same way.
-Needs root, and the servers' programs beside this one: make bench-load builds them.`,
+The servers' programs must be beside this one: make bench-load builds them. Without root it does what can be done in a user
+namespace, and says what cannot.`,
 		Example: `  bench load
   bench load --steps 0,1000 --measure 5s
   bench load --steps max --blocks 12 --server 'old=/tmp/old run --listen {addr} --bootstrap none' \
@@ -107,7 +108,7 @@ func (o *loadOptions) run(cmd *cobra.Command) error {
 	if err := checkOut(o.out, loadFile); err != nil {
 		return err
 	}
-	if err := needRoot(); err != nil {
+	if done, err := asRoot(cmd); done {
 		return err
 	}
 	dir, err := programDir()
@@ -158,6 +159,7 @@ func (o *loadOptions) conduct(ctx context.Context) (trials []loads.Trial, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	o.progress.warn(notes(l))
 	var rigs []*trial.Rig
 	defer func() {
 		for _, rig := range rigs {

@@ -48,6 +48,9 @@ func main() {
 	if err == nil {
 		return
 	}
+	if status := exitStatus(0); errors.As(err, &status) {
+		os.Exit(int(status))
+	}
 	fmt.Fprintln(os.Stderr, "bench:", err)
 	switch {
 	case errors.As(err, new(usageError)):

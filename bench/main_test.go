@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -166,8 +167,22 @@ func begin(t *testing.T, dir string, edit func(*exec.Cmd), args ...string) *runn
 	if edit != nil {
 		edit(r.cmd)
 	}
-	require.NoError(t, r.cmd.Start())
+	require.NoError(t, r.start())
 	return r
+}
+
+// start starts the bench from a thread that lasts as long as the test. The kernel takes the thread for the parent
+// (prctl(2), PR_SET_PDEATHSIG), and threads come to an end: those of tests that enter a namespace do.
+func (r *running) start() error {
+	started, over := make(chan error), make(chan struct{})
+	r.t.Cleanup(func() { close(over) })
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		started <- r.cmd.Start()
+		<-over
+	}()
+	return <-started
 }
 
 // await reads standard error up to the line that holds text.

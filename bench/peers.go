@@ -40,8 +40,8 @@ func peersCommand() *cobra.Command {
 		Long: `peers keeps several DHT servers alive on one core of the lab, without connection tracking, fills their tables, and measures in
 blocks of random order how many queries of each method they answer a second, what that costs, how long answers take at half
 load, and what twice the load does. Two of the servers are none: they answer without looking, in batches and one by one, and
-show what the kernel's path allows. Needs root. A quarter of an hour with all servers; --quick is a first
-answer in four minutes, or in one with two servers.
+show what the kernel's path allows. A quarter of an hour with all servers; --quick is a first
+answer in four minutes, or in one with two servers. Without root it does what can be done in a user namespace, and says what cannot.
 
 Servers that are not installed are left out; make install-peers and make bench-peers have them all. One that fails on the way
 is named, and the others go on. Records go to DIR/peers.jsonl, what they say to report.md and summary.json there; bench report
@@ -177,7 +177,7 @@ func (o *peersOptions) run(cmd *cobra.Command) error {
 	if err := checkOut(o.out, peers.FileName); err != nil {
 		return err
 	}
-	if err := needRoot(); err != nil {
+	if done, err := asRoot(cmd); done {
 		return err
 	}
 	c := comparison{spec: spec, servers: servers, missing: missing, dir: o.out, loadgen: filepath.Join(dir, "loadgen")}

@@ -25,7 +25,7 @@ func (r *experiment) size(ctx context.Context, rig *trial.Rig) error {
 	cpu := map[plan.Slot]float64{}
 	for i, slot := range slots {
 		r.progress.note("pilot: %d of %d done", i, len(slots))
-		t, err := r.attempt(ctx, rig, slot, load(r.plan.Spec, slot), &spares, func(record.Trial) error { return nil })
+		t, err := r.attempt(ctx, rig, slot, r.load(slot), &spares, func(record.Trial) error { return nil })
 		if err != nil {
 			return fmt.Errorf("pilot: %w", err)
 		}

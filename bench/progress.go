@@ -36,6 +36,13 @@ func (p *progress) say(format string, args ...any) {
 	fmt.Fprintf(p.out, "bench: "+format+"\n", args...)
 }
 
+// warn prints what had better be known before a long run than after it.
+func (p *progress) warn(notes []string) {
+	for _, note := range notes {
+		p.say("note: %s", note)
+	}
+}
+
 // step says that a trial begins: which block it is in, counted from 0, whether it is the block's first, and what it
 // measures.
 func (p *progress) step(block int, first bool, what string) {

@@ -131,6 +131,7 @@ func (r *experiment) conductRemote(ctx context.Context, o remoteOptions) (err er
 	}
 	rig, err := trial.AssembleRemote(ctx, trial.RemoteSetup{
 		Agent: agent, Target: target, Generator: r.loadgen, Flows: plan.Many.Flows(), Sources: sources, FloodOK: o.floodOK,
+		Payload: r.setup.Payload,
 	})
 	if err != nil {
 		return err

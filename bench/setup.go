@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 )
 
-// needRoot is the error of a command that builds a lab without the right to.
+// needRoot is the error of a command that has to do with labs which stay, without the right to.
 func needRoot() error {
 	if os.Geteuid() != 0 {
-		return usagef("needs root, to make network namespaces and pin kernel threads: run it with sudo")
+		return usagef("needs root, for network namespaces that outlive it: run it with sudo")
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (r *experiment) consentEarly() error {
 // fitTable makes the plan fit the table: it asks for consent to fill it where that was not possible before, and lowers the
 // rate of new flows.
 func (r *experiment) fitTable(l *lab.Lab) error {
-	if err := l.SetRules(lab.RulesStateful, l.ServerEndpoint().Port()); err != nil { // loads the module, if it is one
+	if err := l.SetRules(lab.RulesStateful, r.port); err != nil { // loads the module, if it is one
 		return err
 	}
 	table, err := l.Conntrack()
@@ -98,7 +98,11 @@ func openedFlows(spec plan.Spec) int {
 func (r *experiment) fillCurves(ctx context.Context, rig *trial.Rig) error {
 	for run := range r.curves {
 		r.progress.say("fill curve %d of %d: up to a minute", run+1, r.curves)
-		c, err := rig.Curve(ctx, trial.CurveSpec{Rate: float64(r.plan.Rate), Mix: freshMix, Seed: r.plan.Seed + uint64(run)})
+		mix := freshMix
+		if r.setup.Payload != "" {
+			mix = ""
+		}
+		c, err := rig.Curve(ctx, trial.CurveSpec{Rate: float64(r.plan.Rate), Mix: mix, Seed: r.plan.Seed + uint64(run)})
 		if ctx.Err() != nil {
 			r.progress.say("all trials are recorded; for what they say: bench report %s", r.dir)
 			return errors.Join(ctx.Err(), err)

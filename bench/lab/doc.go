@@ -36,6 +36,11 @@
 // generator must never be held back by the server it measures. Losses tells these drops from those of a full socket
 // buffer. net.core.netdev_max_backlog is host-wide, plays no part with threaded NAPI, and is left alone.
 //
+// # Two at once
+//
+// Labs share the machine's cores without harm to each other but to their figures. Up locks its cores, and Lab.Shared
+// names the process that had done so before.
+//
 // # Nothing else is touched
 //
 // No setting outside the two namespaces is changed; what rules need may make the kernel load its modules. The

@@ -7,9 +7,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"slices"
+	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,7 +25,9 @@ type Lab struct {
 	id       identity
 	v6       bool
 	warnings []string
+	shared   []string
 	ends     [2]end
+	cores    cores
 
 	mu     sync.Mutex // guards all below
 	closed bool
@@ -42,6 +43,7 @@ type end struct {
 	dev      string
 	link, lo netlink.Link
 	napi     int // kernel thread id
+	pinned   bool
 }
 
 // autoName numbers the labs of this process that were not given a name.
@@ -74,6 +76,7 @@ func Up(ctx context.Context, s Spec) (*Lab, error) {
 		id: identity{kept: s.Keep, pid: os.Getpid(), start: start, name: s.Name},
 	}
 	l.ends[Server].ns, l.ends[Client].ns = -1, -1
+	l.shared = sharedCores(l.cores.occupy(coreDirs, s.ServerCPU, s.ClientCPU))
 	if !l.v6 {
 		l.warnings = append(l.warnings, "no IPv6: this kernel has it switched off")
 	}
@@ -104,6 +107,9 @@ func (l *Lab) realise(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.spec.PinNAPI && !l.Pinned() {
+		l.warnings = append(l.warnings, "the receive threads run on any core: pinning a kernel thread needs root outside a user namespace")
+	}
 	return nil
 }
 
@@ -125,15 +131,22 @@ func (l *Lab) nameDevices() error {
 	return err
 }
 
-// prepareDir makes the directory of named namespaces. The root of a user namespace may not write to the host's /run; it
+// prepareDir makes the directory of named namespaces. The root of a user namespace may not write to the host's; it
 // covers it, in the mount namespace that it must have of its own, where the kernel keeps it from anybody else's.
 func prepareDir() error {
 	err := os.MkdirAll(netnsDir, 0o755)
 	if err == nil {
 		err = unix.Access(netnsDir, unix.W_OK)
 	}
-	if err != nil && inUserNamespace() && unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755") == nil {
-		err = os.MkdirAll(netnsDir, 0o755)
+	if err != nil && InUserNamespace() {
+		// Only if there is nothing to cover is all of /run hidden, which may hold programs (NixOS).
+		cover := netnsDir
+		if _, missing := os.Stat(netnsDir); missing != nil {
+			cover = filepath.Dir(netnsDir)
+		}
+		if unix.Mount("tmpfs", cover, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755") == nil {
+			err = os.MkdirAll(netnsDir, 0o755)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("prepare %s: run as root, or in user, network and mount namespaces of your own (unshare -Urnm): %w", netnsDir, err)
@@ -141,17 +154,14 @@ func prepareDir() error {
 	return nil
 }
 
-// inUserNamespace reports whether user ids are mapped, which they are not in the first user namespace.
-func inUserNamespace() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !slices.Equal(strings.Fields(string(b)), []string{"0", "0", "4294967295"})
-}
-
 // Spec returns the description the lab was made from, with the name filled in.
 func (l *Lab) Spec() Spec { return l.spec }
 
 // Warnings says what could not be done and what it means for a measurement, one sentence each.
 func (l *Lab) Warnings() []string { return l.warnings[:len(l.warnings):len(l.warnings)] }
+
+// Shared names, one sentence each, the processes that had made labs on the same cores before and still have them.
+func (l *Lab) Shared() []string { return l.shared[:len(l.shared):len(l.shared)] }
 
 // ServerEndpoint is where the client reaches the server.
 func (l *Lab) ServerEndpoint() netip.AddrPort {
@@ -165,6 +175,9 @@ func (l *Lab) ServerEndpoint6() netip.AddrPort {
 
 // Namespace is the side's name under /run/netns, for `ip netns exec`.
 func (l *Lab) Namespace(side Side) string { return l.id.namespace(side) }
+
+// Pinned reports whether the receive threads were pinned to their sides' cores.
+func (l *Lab) Pinned() bool { return l.ends[Server].pinned && l.ends[Client].pinned }
 
 // NAPI is the id of the kernel thread that does the side's receive work.
 func (l *Lab) NAPI(side Side) int { return l.ends[side].napi }
@@ -213,6 +226,7 @@ func (l *Lab) Close() error {
 		return nil
 	}
 	l.closed = true
+	defer l.cores.free()
 
 	var errs []error
 	for p := range l.procs {

@@ -65,6 +65,9 @@ func (l *Lab) tune(side Side) error {
 		"net/ipv4/conf/" + e.dev + "/rp_filter": "0",
 		"net/ipv4/conf/lo/rp_filter":            "0",
 	}
+	if side == Server {
+		set["net/ipv4/ip_unprivileged_port_start"] = "0" // whoever the server runs as, see AsCaller
+	}
 	if l.v6 {
 		conf := "net/ipv6/conf/" + e.dev
 		for k, v := range map[string]string{

@@ -44,13 +44,9 @@ func (l *Lab) startHere(cpu int, cmd *exec.Cmd, started chan<- error) error {
 			return err
 		}
 	}
-	var attr syscall.SysProcAttr
-	if cmd.SysProcAttr != nil {
-		attr = *cmd.SysProcAttr
-	}
 	p := &proc{pidfd: -1, ended: make(chan struct{})}
+	attr := attributes(cmd)
 	attr.Pdeathsig, attr.Setpgid, attr.PidFD = syscall.SIGKILL, true, &p.pidfd
-	cmd.SysProcAttr = &attr
 
 	l.mu.Lock() // over the start, so that Close sees the process or Start sees the end
 	if l.closed {

@@ -25,7 +25,8 @@ type Target struct {
 // Reader reads a Target's clocks through files it keeps open. One goroutine at a time may use it.
 type Reader struct {
 	target Target
-	stat   int // /proc/stat
+	more   []int // processes that work for the server beside Target.ServerPID
+	stat   int   // /proc/stat
 	table  *conntrack.Reader
 	buf    []byte
 }
@@ -52,6 +53,11 @@ func Open(t Target) (*Reader, error) {
 	return r, nil
 }
 
+// ServedBy says which processes work for the server beside Target.ServerPID, until it is called again: ServerNS is the
+// sum of all. They must live through both snapshots of an interval; one that has ended is an error of Snapshot. The slice
+// is kept.
+func (r *Reader) ServedBy(pids []int) { r.more = pids }
+
 // Snapshot reads all clocks, the ones in nanoseconds first and next to each other. Facts about connection tracking
 // that cannot be read are no error; they are listed in Conntrack.Unchecked.
 func (r *Reader) Snapshot() (Snapshot, error) {
@@ -76,6 +82,13 @@ func (r *Reader) Snapshot() (Snapshot, error) {
 		if *c.to, err = Process(c.pid); err != nil {
 			return Snapshot{}, err
 		}
+	}
+	for _, pid := range r.more {
+		ns, err := Process(pid)
+		if err != nil {
+			return Snapshot{}, err
+		}
+		s.ServerNS += ns
 	}
 	if err := r.processors(&s); err != nil {
 		return Snapshot{}, err

@@ -12,7 +12,7 @@ import (
 // Snapshot is one reading of all clocks of a Target. What the Target leaves out is 0.
 type Snapshot struct {
 	At                     time.Duration // monotonic clock
-	ServerNS, ServerNAPINS int64         // server process, and its side's receive thread
+	ServerNS, ServerNAPINS int64         // server's processes, and its side's receive thread
 	ClientNS, ClientNAPINS int64         // the same for the generator
 	ServerCPU, ClientCPU   CPUTime       // the two processors
 	Conntrack              conntrack.Facts

@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Everything that decides how long a run takes, and so how narrow its intervals get, stands here.
 
@@ -65,10 +68,17 @@ func Full() Spec {
 	}
 }
 
-// Rate is the rate to offer a server that was seen to answer so many queries a second at most.
+// Rate is the rate to offer a server that was seen to answer so many queries a second at most, and 1,000 for one that was
+// not seen to answer. It is rounded down to thousands, or less where the server is slow.
 func Rate(answersPerS float64) int {
-	const step = 1000
-	return max(step, min(rate, int(share*answersPerS/step)*step))
+	part, step := share*answersPerS, 1000.0
+	if part <= 0 {
+		return int(step)
+	}
+	for step > 10 && part < step {
+		step /= 10
+	}
+	return int(max(step, min(rate, math.Floor(part/step)*step)))
 }
 
 // Answers is what a server is taken to answer at most of which only the rate to offer is known.

@@ -27,12 +27,16 @@ const FileName = "trials.jsonl"
 // Header says what was to be measured, where and with what.
 type Header struct {
 	Started  time.Time         `json:"started"`
-	Command  []string          `json:"command"`  // the harness as it was called, for repeating the run
-	Versions map[string]string `json:"versions"` // what each program says of itself: bench, supernode, loadgen
+	Command  []string          `json:"command"`            // the harness as it was called, for repeating the run
+	Versions map[string]string `json:"versions"`           // what each program says of itself: bench, supernode, loadgen
+	Payload  string            `json:"payload,omitempty"`  // what the server is asked, as the generator names it; empty: dht
+	ReplyAt  *int              `json:"reply_at,omitempty"` // as given with the payload
 	Plan     plan.Spec         `json:"plan"`
 	Machine  Machine           `json:"machine"`          // the server's
 	Client   *Machine          `json:"client,omitempty"` // the generator's, where that is another one
 	Notes    []string          `json:"notes,omitempty"`  // what the set-up could not do, in words
+
+	Unprivileged bool `json:"unprivileged,omitempty"` // measured in a user namespace: Notes says what that left out
 }
 
 // Machine holds the facts that decide how far the figures carry. Strings are empty and numbers 0 where

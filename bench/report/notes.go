@@ -24,6 +24,7 @@ const (
 func (d *data) notes(s Summary) []string {
 	notes := []string{}
 	notes = append(notes, d.run.Header.Notes...)
+	notes = append(notes, d.serverNotes(s)...)
 	notes = append(notes, d.run.Warnings...)
 	if s.Trials.Made < s.Trials.Planned {
 		notes = append(notes, fmt.Sprintf("the run was stopped after %d of %d trials", s.Trials.Made, s.Trials.Planned))
@@ -31,7 +32,7 @@ func (d *data) notes(s Summary) []string {
 	for _, why := range slices.Sorted(maps.Keys(s.Trials.Why)) {
 		notes = append(notes, fmt.Sprintf("%s left out: %s", Plural(s.Trials.Why[why], "trial"), why))
 	}
-	if !s.Machine.NAPIPinned {
+	if !s.Machine.NAPIPinned && !s.Unprivileged { // else a note of the header says so
 		notes = append(notes, "the receive threads could not be pinned to their cores (needs root): their work is counted wherever it ran")
 	}
 	notes = append(notes, d.controlNotes()...)

@@ -37,6 +37,9 @@ func (s Summary) Page() page.Page {
 		p.Warnings = append(p.Warnings, "the verdict of this run is inconclusive: "+strings.Join(s.Reasons, "; ")+
 			". The figures below are what was measured; do not quote them.")
 	}
+	if s.Unprivileged {
+		p.Warnings = append(p.Warnings, "Measured without root, in a user namespace: the first of the notes says what that left out.")
+	}
 	for _, q := range questions {
 		section := page.Section{ID: q.id, Heading: q.heading}
 		if !q.fill(s, &section) {

@@ -34,6 +34,7 @@ func Summarize(run record.Run) (Summary, error) {
 	s := Summary{
 		Machine: h.Machine, Rules: d.rules, Plan: h.Plan, Started: h.Started,
 		Command: h.Command, Versions: h.Versions, Trials: trials, Curves: append([]record.Curve{}, run.Curves...),
+		Payload: h.Payload, Unprivileged: h.Unprivileged,
 	}
 	s.Arms = d.arms()
 	s.Controls = d.controls()

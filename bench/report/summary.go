@@ -27,22 +27,24 @@ import (
 
 // Summary is summary.json. Values are rounded to six significant digits.
 type Summary struct {
-	Verdict     string            `json:"verdict"` // Conclusive or Inconclusive
-	Reasons     []string          `json:"reasons"` // why inconclusive
-	Answers     []string          `json:"answers"` // sentences to quote, the most important first
-	Machine     record.Machine    `json:"machine"`
-	Control     Control           `json:"control"`  // of CPU time: what the verdict of the run rests on
-	Controls    []Control         `json:"controls"` // of every metric
-	Arms        []Arm             `json:"arms"`
-	Comparisons []Comparison      `json:"comparisons"`
-	Curves      []record.Curve    `json:"curves"` // how the table filled, and what was lost then
-	Trials      Trials            `json:"trials"`
-	Notes       []string          `json:"notes"`
-	Rules       stat.Rules        `json:"rules"`
-	Plan        plan.Spec         `json:"plan"`
-	Started     time.Time         `json:"started"`
-	Command     []string          `json:"command"`
-	Versions    map[string]string `json:"versions"`
+	Verdict      string            `json:"verdict"` // Conclusive or Inconclusive
+	Reasons      []string          `json:"reasons"` // why inconclusive
+	Answers      []string          `json:"answers"` // sentences to quote, the most important first
+	Machine      record.Machine    `json:"machine"`
+	Control      Control           `json:"control"`  // of CPU time: what the verdict of the run rests on
+	Controls     []Control         `json:"controls"` // of every metric
+	Arms         []Arm             `json:"arms"`
+	Comparisons  []Comparison      `json:"comparisons"`
+	Curves       []record.Curve    `json:"curves"` // how the table filled, and what was lost then
+	Trials       Trials            `json:"trials"`
+	Notes        []string          `json:"notes"`
+	Payload      string            `json:"payload,omitempty"`      // what the server was asked: bep15, dns:NAME or hex:BYTES; empty: the DHT's queries
+	Unprivileged bool              `json:"unprivileged,omitempty"` // measured without root: the first of Notes says what that left out
+	Rules        stat.Rules        `json:"rules"`
+	Plan         plan.Spec         `json:"plan"`
+	Started      time.Time         `json:"started"`
+	Command      []string          `json:"command"`
+	Versions     map[string]string `json:"versions"`
 }
 
 const (

@@ -4,8 +4,9 @@
 // Restarting either program between trials would be the largest source of noise there is, so nothing is
 // restarted: the arms of a run differ in the ruleset and in nothing else.
 //
-// What is measured is one process, the server that was started: its CPU time, and that of its interface's receive
-// thread. A server that starts others is refused, since theirs would be free.
+// What is measured is the server that was started, with all its threads and the processes that descend from it: their CPU
+// time, and that of its interface's receive thread. These processes are counted anew before each trial. One that comes or
+// goes while a trial runs is an error, since its work would be free.
 //
 // The harness shares the generator's core. It sleeps while a trial runs, in a read of the generator's output, and
 // wakes twice: when the generator says that the measured interval begins, and when it says that it has ended. Then it

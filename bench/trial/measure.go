@@ -16,6 +16,9 @@ import (
 // Fill sends load to fill the server's tables, and proves on the way that the set-up works: that the server answers,
 // and that receive work is done, and so charged, where it should be.
 func (r *Rig) Fill(ctx context.Context, load Load) error {
+	if err := r.meet(); err != nil {
+		return err
+	}
 	before, err := r.clocks.Snapshot()
 	if err != nil {
 		return err
@@ -52,6 +55,14 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 	if load.Series != nil {
 		return r.series(ctx, t, load.Series)
 	}
+	if err := r.meet(); err != nil {
+		return err
+	}
+	if leaves, err := r.server.leaves(r.lab.Spec().ServerCPU); err != nil {
+		return err
+	} else if leaves {
+		t.Warnings = append(t.Warnings, "the server has threads that may run on other cores than its own, which makes it faster and its work hard to compare: have it set no affinity")
+	}
 	// Some 300 µs of work on the generator's core, which would be seen in the tail of the latencies: so the warm-up's
 	// losses are in, rather than this in the interval.
 	lossesBefore, err := r.lab.Losses(lab.Server)
@@ -83,6 +94,9 @@ func (r *Rig) Measure(ctx context.Context, t *record.Trial, load Load) error {
 		return r.watch.end()
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.server.checkFamily(); err != nil {
 		return err
 	}
 	losses, err := r.lab.Losses(lab.Server)

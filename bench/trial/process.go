@@ -3,6 +3,7 @@ package trial
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -69,8 +70,8 @@ func (p *process) gone() error {
 // ended waits for the end of a program that is ending, and says how that was.
 func (p *process) ended() error {
 	<-p.done
-	how := "exit status 0"
-	if p.err != nil {
+	how := "exit status 0: it must stay in the foreground"
+	if p.err != nil && !errors.Is(p.err, exec.ErrWaitDelay) { // that is status 0, and a child that holds standard error
 		how = p.err.Error()
 	}
 	return fmt.Errorf("%s has ended (%s)%s", p, how, p.lastWords())

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 func TestStop(t *testing.T) {
@@ -38,7 +36,7 @@ func TestEnded(t *testing.T) {
 		steps []string
 		want  string
 	}{
-		{"silent", []string{"exit 0"}, "server /proc/self/exe has ended (exit status 0)"},
+		{"silent", []string{"exit 0"}, "server /proc/self/exe has ended (exit status 0: it must stay in the foreground)"},
 		{"a line", []string{"err no route", "exit 3"}, "server /proc/self/exe has ended (exit status 3); it said: no route"},
 		{"lines", []string{"err panic", "err at x.go", "exit 2"}, "server /proc/self/exe has ended (exit status 2); it said:\n  panic\n  at x.go"},
 	} {
@@ -90,24 +88,6 @@ func TestOrphanHoldsStandardError(t *testing.T) {
 		t.Fatal("waits for the orphan")
 	}
 	require.ErrorContains(t, p.ended(), "has ended")
-}
-
-func TestCheckAlone(t *testing.T) {
-	t.Parallel()
-	alone := &server{}
-	require.NoError(t, alone.start("server", scripted("err up", "hang"), (*exec.Cmd).Start))
-	defer alone.Stop()
-	alone.awaitSaid(t)
-	require.NoError(t, alone.checkAlone())
-
-	wrapper := &server{}
-	require.NoError(t, wrapper.start("server", scripted("child", "hang"), (*exec.Cmd).Start))
-	defer wrapper.Stop()
-	child := wrapper.awaitSaid(t)
-	pid, err := strconv.Atoi(child)
-	require.NoError(t, err)
-	defer unix.Kill(pid, unix.SIGKILL)
-	require.ErrorContains(t, wrapper.checkAlone(), "has started process "+child+", whose CPU time would not be counted")
 }
 
 func TestTail(t *testing.T) {

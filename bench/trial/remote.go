@@ -168,5 +168,9 @@ func (s *Served) Check() error {
 	if err := s.gone(); err != nil {
 		return err
 	}
-	return s.checkAlone()
+	children, err := descendants(s.PID())
+	if err == nil && len(children) > 0 {
+		err = fmt.Errorf("%s has started processes %v, whose CPU time would not be counted: give the command of the server itself", s, children)
+	}
+	return err
 }

@@ -10,6 +10,9 @@ import (
 
 // Rest measures what the server costs for d when nobody asks it anything.
 func (r *Rig) Rest(ctx context.Context, t *record.Trial, d time.Duration) error {
+	if err := r.meet(); err != nil {
+		return err
+	}
 	t.Start = time.Now().UTC()
 	before, err := r.clocks.Snapshot()
 	if err != nil {
@@ -26,6 +29,9 @@ func (r *Rig) Rest(ctx context.Context, t *record.Trial, d time.Duration) error 
 	if err != nil {
 		return err
 	}
+	if err := r.server.checkFamily(); err != nil {
+		return err
+	}
 	delta := after.Sub(before)
 	t.Duration = int64(delta.Elapsed)
 	t.Server, t.ServerNAPI, t.Client, t.ClientNAPI = delta.ServerNS, delta.ServerNAPINS, delta.ClientNS, delta.ClientNAPINS
@@ -33,5 +39,5 @@ func (r *Rig) Rest(ctx context.Context, t *record.Trial, d time.Duration) error 
 	return nil
 }
 
-// Wakeups is how often the server's threads have gone to sleep so far.
-func (r *Rig) Wakeups() (uint64, error) { return measure.Wakeups(r.server.PID()) }
+// Wakeups is how often the threads of the server's processes have gone to sleep so far.
+func (r *Rig) Wakeups() (uint64, error) { return r.server.sum(measure.Wakeups) }

@@ -15,14 +15,15 @@ import (
 
 // Setup describes a rig.
 type Setup struct {
-	Server    string         // command; words are separated by spaces, {addr} stands for Addr
+	Server    string         // command; words are separated by spaces, {addr}, {host} and {port} stand for Addr and its parts
 	Addr      netip.AddrPort // where the server answers
 	Generator string         // path of the program
 	Flows     int            // at most in any trial
 	Ready     time.Duration  // how long the server may take from its start to its first answer
 
 	// What the generator is to know besides. Zero values leave it its own.
-	Payload    string // what the server speaks
+	Payload    string // what the server speaks; empty: the DHT's protocol
+	ReplyAt    *int   // where in a reply the number of a hex: Payload stands; nil: where it does in the query
 	Infohashes int
 	NodesFile  string // where to write the flows as nodes
 
@@ -68,9 +69,6 @@ func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
 	if err := r.awaitAnswer(ctx, s.Ready); err != nil {
 		return r, err
 	}
-	if err := r.server.checkAlone(); err != nil {
-		return r, err
-	}
 	if r.watch, err = newWatch(l, r.server.PID()); err != nil {
 		return r, err
 	}
@@ -81,7 +79,10 @@ func Assemble(ctx context.Context, l *lab.Lab, s Setup) (r *Rig, err error) {
 		ServerCPU: spec.ServerCPU, ClientCPU: spec.ClientCPU,
 		InServer: func(f func() error) error { return l.Do(lab.Server, f) },
 	})
-	return r, err
+	if err != nil {
+		return r, err
+	}
+	return r, r.meet()
 }
 
 // lossTimeout is how long the generator waits for an answer before the query counts as lost, and for late answers after
@@ -101,9 +102,18 @@ func newGenerator(ctx context.Context, l *lab.Lab, s Setup) (*generator, error) 
 	if s.Addr.Addr().Is6() {
 		sources = spec.Sources6
 	}
-	args := []string{"--control", "--quiet", "--timeout", lossTimeout.String(), "--flows", strconv.Itoa(s.Flows), "--sources", sources.String()}
+	cmd := exec.Command(s.Generator, append(s.arguments(), "--sources", sources.String(), s.Addr.String())...)
+	return startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return l.Start(lab.Client, spec.ClientCPU, cmd) })
+}
+
+// arguments are the generator's, but for where it sends from and to.
+func (s Setup) arguments() []string {
+	args := []string{"--control", "--quiet", "--timeout", lossTimeout.String(), "--flows", strconv.Itoa(s.Flows)}
 	if s.Payload != "" {
 		args = append(args, "--payload", s.Payload)
+	}
+	if s.ReplyAt != nil {
+		args = append(args, "--reply-at", strconv.Itoa(*s.ReplyAt))
 	}
 	if s.Infohashes > 0 {
 		args = append(args, "--infohashes", strconv.Itoa(s.Infohashes))
@@ -111,8 +121,7 @@ func newGenerator(ctx context.Context, l *lab.Lab, s Setup) (*generator, error) 
 	if s.NodesFile != "" {
 		args = append(args, "--nodes-file", s.NodesFile)
 	}
-	cmd := exec.Command(s.Generator, append(args, s.Addr.String())...)
-	return startGenerator(ctx, cmd, func(cmd *exec.Cmd) error { return l.Start(lab.Client, spec.ClientCPU, cmd) })
+	return args
 }
 
 // awaitAnswer asks a little until something is answered.
@@ -175,8 +184,8 @@ func (r *Rig) Close() error {
 	return errors.Join(errs...)
 }
 
-// RSS is the server's resident memory in bytes.
-func (r *Rig) RSS() (uint64, error) { return measure.RSS(r.server.PID()) }
+// RSS is the server's resident memory in bytes. What its processes share is counted for each of them.
+func (r *Rig) RSS() (uint64, error) { return r.server.sum(measure.RSS) }
 
 // Port is the one the server answers on.
 func (r *Rig) Port() uint16 { return r.server.addr.Port() }

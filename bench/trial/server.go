@@ -3,12 +3,16 @@ package trial
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"supernode/bench/lab"
 )
@@ -16,7 +20,8 @@ import (
 // server is a server under test that runs in the lab's server namespace.
 type server struct {
 	process
-	addr netip.AddrPort
+	addr   netip.AddrPort
+	family family // that descends from it, as meet has found it
 }
 
 // startServer starts command on the server's core.
@@ -26,12 +31,13 @@ func startServer(l *lab.Lab, command string, addr netip.AddrPort) (*server, erro
 
 // newServer starts command through start.
 func newServer(command string, addr netip.AddrPort, start func(*exec.Cmd) error) (*server, error) {
-	words := strings.Fields(strings.ReplaceAll(command, "{addr}", addr.String()))
+	words := commandLine(command, addr)
 	if len(words) == 0 {
 		return nil, errors.New("start server: its command is empty")
 	}
 	s := &server{addr: addr}
 	cmd := exec.Command(words[0], words[1:]...)
+	lab.AsCaller(cmd)
 	return s, s.start("server", cmd, start)
 }
 
@@ -47,30 +53,85 @@ func startPinned(cmd *exec.Cmd) error {
 	return <-started
 }
 
-// checkAlone refuses a server that has started other processes: the clock that is read is that of one process, and
-// what a child does would be free.
-func (s *server) checkAlone() error {
-	children, err := childrenOf(s.PID())
-	if err != nil || len(children) == 0 {
-		return err
-	}
-	return fmt.Errorf("%s has started process %s, whose CPU time would not be counted: "+
-		"give the command of the server itself, or have the wrapper exec it", s, strings.Join(children, " and "))
+// Placeholders in a server's command.
+const (
+	AddrMark = "{addr}" // ADDR:PORT, an IPv6 address in brackets
+	HostMark = "{host}" // ADDR, without brackets
+	PortMark = "{port}"
+)
+
+// commandLine splits a command at spaces and puts in where the server is to answer. There is no quoting: no shell reads it.
+func commandLine(command string, addr netip.AddrPort) []string {
+	host, port, _ := net.SplitHostPort(addr.String()) // which String has just joined
+	return strings.Fields(strings.NewReplacer(AddrMark, addr.String(), HostMark, host, PortMark, port).Replace(command))
 }
 
-// childrenOf lists the children of a process. A kernel without CONFIG_PROC_CHILDREN says of none
-// (proc_pid_task_children(5)).
-func childrenOf(pid int) (children []string, err error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return nil, err
+// Stop ends the server and what descends from it.
+func (s *server) Stop() error {
+	s.family.signal(unix.SIGTERM) // a wrapper may not pass it on
+	err := s.process.Stop()
+	s.family.end(stopTimeout)
+	return err
+}
+
+// checkFamily refuses an interval in which other processes worked for the server at its end than at its beginning: what
+// those that came or went have done is not in its CPU time.
+func (s *server) checkFamily() error {
+	if gone := s.gone(); gone != nil {
+		return gone
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("look for the server's children: %w", err)
+	now, err := descendants(s.PID())
+	if err != nil || slices.Equal(now, s.family.pids()) {
+		return err
+	}
+	return fmt.Errorf("%s: its processes beside %d were %v before a trial and %v after it, so that some CPU time is not counted: "+
+		"have it start all it needs before it answers", s, s.PID(), s.family.pids(), now)
+}
+
+// leaves reports whether a thread of the server may run on another core than the one that it was started on. Servers with
+// settings of their own for that do, and the core's figures do not tell.
+func (s *server) leaves(core int) (bool, error) {
+	var only unix.CPUSet
+	only.Set(core)
+	for _, pid := range append(s.family.pids(), s.PID()) {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it has ended, which others find out
 		}
-		children = append(children, strings.Fields(string(text))...)
+		if err != nil {
+			return false, fmt.Errorf("list the server's threads: %w", err)
+		}
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(task.Name())
+			if err != nil {
+				return false, fmt.Errorf("list the server's threads: %w", err)
+			}
+			var allowed unix.CPUSet
+			if unix.SchedGetaffinity(tid, &allowed) == nil && allowed != only { // or it has ended
+				return true, nil
+			}
+		}
 	}
-	return children, nil
+	return false, nil
+}
+
+// sum adds up what is read of each of the server's processes.
+func (s *server) sum(read func(pid int) (uint64, error)) (total uint64, err error) {
+	for _, pid := range append(s.family.pids(), s.PID()) {
+		n, err := read(pid)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// meet finds out which processes work for the server now, and has the clocks read theirs.
+func (r *Rig) meet() error {
+	if err := r.server.family.meet(r.server.PID()); err != nil {
+		return fmt.Errorf("%s: %w", r.server, err)
+	}
+	r.clocks.ServedBy(r.server.family.pids())
+	return nil
 }
