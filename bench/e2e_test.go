@@ -213,7 +213,7 @@ func requireProven(t *testing.T, trial record.Trial, limit uint64) {
 func requireDropped(t *testing.T, trial record.Trial, limit uint64) {
 	t.Helper()
 	table, lost := trial.Conntrack, trial.Load.Lost
-	require.Equal(t, limit, table.Entries)
+	require.InDelta(t, limit, table.Entries, 8) // a packet counts while it is refused
 	require.Equal(t, limit, table.Others, "nothing in it can be evicted")
 	require.Zero(t, table.EarlyDrop)
 	require.Zero(t, trial.Answered)
