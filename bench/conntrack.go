@@ -51,7 +51,7 @@ it does what can be done in a user namespace, and says in its report what cannot
 
 A pilot sees first how noisy the machine is, and chooses how many blocks that takes. When they are done, a search finds the
 highest rate that is answered with at most 0.1 % and 0.5 % lost, and latency is measured at a quarter, half and three
-quarters of it. Last comes what happens while the table of connections fills and empties.
+quarters of what the baseline answers. Last comes what happens while the table of connections fills and empties.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl and curve.jsonl (raw),
 summary.json, report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
@@ -73,8 +73,8 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.arms, "arms", "", "`LIST` of what to compare, of "+join(plan.Arms())+" (default all, with --quick all but raised)")
 	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all, with --quick few,many)")
 	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once, or in a part of them: raised, full, new (default: as many as a pilot finds are needed, with --quick 7)")
-	f.StringVar(&o.resolve, "resolution", "2%", "`SHARE` that the intervals of CPU time should reach to either side: the pilot chooses the blocks for it")
-	f.IntVar(&o.searches, "searches", 0, "`N` times every arm's highest rate is searched for, and its latency measured at shares of that (default 5, with --quick 0)")
+	f.StringVar(&o.resolve, "resolution", "", "`SHARE` that intervals of CPU time should reach to either side: a pilot chooses the blocks for it (default 2%, with --quick none)")
+	f.IntVar(&o.searches, "searches", 0, "`N` blocks of searches for every arm's highest rate, and of latency at shares of the baseline's (default 5, with --quick 0)")
 	f.IntVar(&o.curves, "curves", 1, "`N` times the table is filled and emptied after the blocks, up to a minute each (with --quick 0)")
 	f.Uint64Var(&o.fullLimit, "full-limit", fullLimit, "largest table that may be filled, `N` entries of about 256 bytes of the kernel's memory")
 	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")

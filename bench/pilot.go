@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,10 +27,10 @@ func (r *experiment) size(ctx context.Context, rig *trial.Rig) error {
 	for i, slot := range slots {
 		r.progress.note("pilot: %d of %d done", i, len(slots))
 		t, err := r.attempt(ctx, rig, slot, r.load(slot), &spares, func(record.Trial) error { return nil })
-		if err != nil {
+		if err != nil && !errors.Is(err, trial.ErrSilent) { // a server that stays silent is for the run itself to find
 			return fmt.Errorf("pilot: %w", err)
 		}
-		if report.Excluded(t) == "" {
+		if err == nil && report.Excluded(t) == "" {
 			slot.Position = 0
 			cpu[slot] = float64(t.Server+t.ServerNAPI) / float64(t.Answered)
 		}

@@ -88,7 +88,7 @@ func loadRate(m plan.Measure, rates []float64, answers float64) float64 {
 	if len(rates) > 0 {
 		base = stat.Median(rates)
 	}
-	return math.Round(m.Share() * base)
+	return max(1, math.Round(m.Share()*base)) // 0 would be a closed loop
 }
 
 // series makes the steps of one search.

@@ -33,6 +33,7 @@ func TestSearchLoad(t *testing.T) {
 	require.Equal(t, l, r.searchLoad(slot, []float64{80_000, 90_000, 1}))
 	require.EqualValues(t, 50_000, r.searchLoad(slot, nil).Rate, "of the closed loop, where no search came to anything")
 
+	require.EqualValues(t, 1, loadRate(plan.Load25, []float64{1}, 5))
 	r.answers = 10
 	require.LessOrEqual(t, r.searchLoad(slot, nil).Prime.DurationS, primeTime.Seconds())
 }

@@ -46,7 +46,7 @@ func Quick() Spec {
 		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
 		Searching: Searching{
 			Warmup: 20 * time.Millisecond, Short: 50 * time.Millisecond, Long: 150 * time.Millisecond, Budget: 1500 * time.Millisecond,
-			Load: Timing{Warmup: 50 * time.Millisecond, Measure: 200 * time.Millisecond},
+			Load: Timing{Warmup: 50 * time.Millisecond, Measure: 400 * time.Millisecond},
 		},
 	}
 }
