@@ -96,7 +96,7 @@ func folded(tables []page.Block) []page.Block {
 // flowsName names a pattern in the middle of a sentence.
 func flowsName(flows plan.Pattern) string {
 	if flows == plan.Fresh {
-		return "a new flow for each query"
+		return "every query from a new flow"
 	}
 	return Group(float64(flows.Flows())) + " flows"
 }
