@@ -4,9 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
-	"slices"
-	"strings"
 
 	"supernode/bench/plan"
 	"supernode/bench/record"
@@ -105,78 +102,6 @@ func (s side) facts() RunFacts {
 	return RunFacts{Name: s.name, Verdict: s.summary.Verdict, Reasons: append([]string{}, s.summary.Reasons...), Command: s.summary.Command}
 }
 
-// compareFacts puts what is known of the two side by side.
-func compareFacts(a, b Summary) []Fact {
-	list := func(s Summary) [][2]string {
-		p := s.Plan
-		return append([][2]string{
-			{"measured", s.Started.UTC().Format("2006-01-02 15:04 UTC")}, {"server", serverOf(s.Command)}, {"rate, queries/s", count(uint64(p.Rate))},
-			{"queries outstanding, flat out", count(uint64(p.Window))}, {"blocks", count(uint64(p.Blocks))}, {"times", timing(p)},
-		}, facts(s.Machine, s.Versions)...)
-	}
-	var out []Fact
-	for _, f := range list(a) {
-		out = append(out, Fact{Name: f[0], A: f[1]})
-	}
-	for _, f := range list(b) {
-		i := slices.IndexFunc(out, func(known Fact) bool { return known.Name == f[0] })
-		if i < 0 {
-			i, out = len(out), append(out, Fact{Name: f[0]})
-		}
-		out[i].B = f[1]
-	}
-	for i := range out {
-		out[i].Differs = out[i].A != out[i].B
-	}
-	return out
-}
-
-// serverOf is the server a run was told to measure, our own if it was told of none.
-func serverOf(command []string) string {
-	for i, word := range command {
-		if word == "--server-cmd" && i+1 < len(command) {
-			return command[i+1]
-		}
-		if text, ok := strings.CutPrefix(word, "--server-cmd="); ok {
-			return text
-		}
-	}
-	return "supernode"
-}
-
-// warnings are what makes the two hard to compare.
-func warnings(a, b side) []string {
-	out := []string{}
-	for _, s := range []side{a, b} {
-		if len(s.summary.Reasons) > 0 {
-			out = append(out, fmt.Sprintf("%s is inconclusive by itself: %s", s.name, strings.Join(s.summary.Reasons, "; ")))
-		}
-	}
-	if x, y := serverOf(a.summary.Command), serverOf(b.summary.Command); x != y {
-		out = append(out, fmt.Sprintf("the servers differ: %s and %s", x, y))
-	}
-	for _, measure := range a.summary.Plan.Measures() {
-		if why := apartBy(measure, a.summary.Plan, b.summary.Plan); why != "" {
-			out = append(out, why)
-		}
-	}
-	if a.data.run.Header.Started.Equal(b.data.run.Header.Started) {
-		out = append(out, "both began in the same moment: is it one run, twice?")
-	}
-	return out
-}
-
-// apartBy says how the two plans differ in what decides a measure's figures, or "".
-func apartBy(m plan.Measure, a, b plan.Spec) string {
-	switch {
-	case m == plan.Fixed && a.Rate != b.Rate:
-		return fmt.Sprintf("the rates differ: %s and %s queries/s, and what a query costs depends on the rate", Group(float64(a.Rate)), Group(float64(b.Rate)))
-	case m == plan.Max && a.Window != b.Window:
-		return fmt.Sprintf("the queries outstanding flat out differ: %d and %d", a.Window, b.Window)
-	}
-	return ""
-}
-
 // compare fills in the figures and effects that both runs have.
 func (r *Runs) compare(a, b side) {
 	for _, flows := range a.data.spec.Patterns {
@@ -266,57 +191,4 @@ func (r Runs) WriteJSON(w io.Writer) error {
 		return fmt.Errorf("write comparison: %w", err)
 	}
 	return nil
-}
-
-// effectOf finds the effect of tracking in a metric, with the pattern that says most: many flows if both have them.
-func (r Runs) effectOf(arm plan.Arm, metric string) (RunsEffect, bool) {
-	best := -1
-	for i, e := range r.Effects {
-		if e.Arm == arm && e.Metric == metric && (best < 0 || e.Flows == plan.Many) {
-			best = i
-		}
-	}
-	if best < 0 {
-		return RunsEffect{}, false
-	}
-	return r.Effects[best], true
-}
-
-// answers are sentences to quote.
-func (r Runs) answers() []string {
-	var out []string
-	for _, metric := range []string{cpuMetric, p50Metric, answersMetric} {
-		if e, ok := r.effectOf(plan.On, metric); ok {
-			out = append(out, r.effectSentence(e))
-		}
-	}
-	i := slices.IndexFunc(r.Figures, func(f RunsRow) bool { return f.Arm == plan.Off && f.Metric == cpuMetric && f.Flows == plan.Many })
-	if i >= 0 {
-		out = append(out, r.baselineSentence(r.Figures[i]))
-	}
-	return out
-}
-
-func (r Runs) effectSentence(e RunsEffect) string {
-	interval := func(x stat.Estimate) string { return fmt.Sprintf("%s (%s)", change(x.Median), span(x.Lo, x.Hi)) }
-	text := fmt.Sprintf("%s with connection tracking, %s: %s in A, %s in B", sentenceCase(metricTitle(e.Metric)), flowsName(e.Flows), interval(e.A), interval(e.B))
-	switch e.Verdict {
-	case stat.Slower, stat.Faster:
-		cost := map[bool]string{true: "more", false: "less"}[e.Verdict == stat.Slower]
-		return fmt.Sprintf("%s: it costs %s in B (ratio of the effects %.3f, interval %.3f to %.3f).", text, cost, e.Ratio, e.Lo, e.Hi)
-	case stat.NoDifference:
-		return fmt.Sprintf("%s: no difference, more than %.1f %% either way is ruled out.", text, 100*max(1-e.Lo, e.Hi-1))
-	}
-	return fmt.Sprintf("%s: whether they differ cannot be said: %s.", text, e.Reason)
-}
-
-func (r Runs) baselineSentence(f RunsRow) string {
-	text := fmt.Sprintf("Without tracking a query takes %s ns of CPU time in A and %s ns in B, %s", Group(f.A.Median), Group(f.B.Median), flowsName(f.Flows))
-	if f.Verdict == stat.Inconclusive {
-		return fmt.Sprintf("%s: whether they differ cannot be said: %s.", text, f.Reason)
-	}
-	if f.Verdict == stat.NoDifference {
-		return fmt.Sprintf("%s: no difference, more than %.1f %% either way is ruled out.", text, 100*max(1-f.Lo, f.Hi-1))
-	}
-	return fmt.Sprintf("%s: B is %s by %.1f %% (interval %s).", text, f.Verdict, 100*math.Abs(f.Ratio-1), span(f.Lo, f.Hi))
 }

@@ -91,10 +91,7 @@ func (r Runs) HTML(w io.Writer) error { return r.Page().HTML(w) }
 
 // Page lays the comparison out.
 func (r Runs) Page() page.Page {
-	p := page.Page{Title: "Two runs compared", Warnings: r.Warnings}
-	if len(r.Answers) > 0 {
-		p.Lead = r.Answers[0]
-	}
+	p := page.Page{Title: "Two runs compared", Lead: fmt.Sprintf("A is `%s`, B is `%s`.", r.A.Name, r.B.Name), Warnings: r.Warnings}
 	p.Sections = []page.Section{r.effectsSection(), r.figuresSection(), r.factsSection()}
 	return p
 }
@@ -119,6 +116,9 @@ func (r Runs) effectsSection() page.Section {
 	chart.Desc = strings.Join(told, ". ") + "."
 	if e, ok := r.effectOf("on", cpuMetric); ok {
 		section.Answer, section.Tag = r.effectSentence(e), string(e.Verdict)
+	}
+	if len(r.Answers) > 1 {
+		section.Body = append(section.Body, page.List(r.Answers[1:]))
 	}
 	if len(chart.Rows) > 0 {
 		section.Body = append(section.Body, page.Figures{{Caption: "Change of the CPU time of a query", Chart: chart}})

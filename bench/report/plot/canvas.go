@@ -65,14 +65,6 @@ func (c *canvas) path(class string, xy []float64) {
 // textWidth is how much room words need at most.
 func textWidth(words string) float64 { return glyph * float64(utf8.RuneCountInString(words)) }
 
-func widest(words ...string) float64 {
-	w := 0.0
-	for _, word := range words {
-		w = max(w, textWidth(word))
-	}
-	return w
-}
-
 // class is what the style sheet knows a style by, with further classes before it.
 func (s Style) class(more string) string { return fmt.Sprintf("%s s%d", more, int(s)%Styles) }
 
