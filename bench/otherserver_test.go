@@ -54,6 +54,24 @@ func needProgram(t *testing.T, path string) {
 	require.NoError(t, err, "make install-peers has it")
 }
 
+// attempts is how often a run is made whose server is of normal priority: others on this machine, of real-time priority,
+// may keep it from its core for three trials.
+const attempts = 4
+
+// insist runs the bench with its records in a directory that parent holds, again if the machine had no time for the server.
+func insist(t *testing.T, dir, parent string, edit func(*exec.Cmd), args func(out string) []string) (r *running, out string, status int) {
+	t.Helper()
+	for n := range attempts {
+		out = filepath.Join(parent, fmt.Sprintf("out%d", n))
+		r = begin(t, dir, edit, args(out)...)
+		if status = r.end(); status == 0 || !strings.Contains(lastLine(r.told.String()), "has answered nothing in 3 trials") {
+			break
+		}
+		t.Logf("this machine is too busy: %s", r.told.String())
+	}
+	return r, out, status
+}
+
 // dnsmasq is what docs/conntrack.md has for it.
 const dnsmasq = "dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --no-resolv --no-hosts --user=root " +
 	"--bind-interfaces --listen-address={host} --port={port} --address=/example.org/192.0.2.1"
@@ -74,17 +92,19 @@ func TestForeignServers(t *testing.T) {
 	}{
 		{"dns", "/usr/sbin/dnsmasq", dnsmasq, "dns:example.org", nil, "dns", 45},
 		// Another name each time: the number is a label of four bytes, which the reply repeats where it was.
-		{"hex", "/usr/sbin/dnsmasq", dnsmasq, "hex:00000100000100000000000004{seq}076578616d706c65036f72670000010001", []string{"--server-port", "53", "--rate", "5000", "--reply-at", "13"}, "hex", 50},
-		{"bep15", opentrackerProgram(here), opentracker + " {addr}", "bep15", []string{"--rate", "5000"}, "connect", 16},
+		{"hex", "/usr/sbin/dnsmasq", dnsmasq, "hex:00000100000100000000000004{seq}076578616d706c65036f72670000010001", []string{"--server-port", "53", "--rate", "1000", "--reply-at", "13"}, "hex", 50},
+		{"bep15", opentrackerProgram(here), opentracker + " {addr}", "bep15", []string{"--rate", "1000"}, "connect", 16},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			needProgram(t, c.program)
-			out := filepath.Join(t.TempDir(), "out")
-			args := append([]string{"conntrack", "--quick", "--blocks", "1", "--flows", "few", "--arms", "on", "--out", out,
-				"--server-cmd", c.command, "--payload", c.payload}, c.more...)
-			r := begin(t, home(t), func(cmd *exec.Cmd) { cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin") }, args...)
-			require.Zero(t, r.end(), r.told.String())
+			r, out, status := insist(t, home(t), t.TempDir(), func(cmd *exec.Cmd) {
+				cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
+			}, func(out string) []string {
+				return append([]string{"conntrack", "--quick", "--blocks", "1", "--flows", "few", "--arms", "on", "--out", out,
+					"--server-cmd", c.command, "--payload", c.payload}, c.more...)
+			})
+			require.Zero(t, status, r.told.String())
 			r.requireNothingLeft()
 			require.Contains(t, r.told.String(), "bench: warming the server up\n")
 			require.Contains(t, r.stdout.String(), "note: the server was asked `"+c.payload+"`")
@@ -130,12 +150,12 @@ func requireReplies(t *testing.T, trial record.Trial, kind string, size float64)
 func TestWrappedServer(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t)
-	dir, out := home(t), filepath.Join(t.TempDir(), "out")
+	dir := home(t)
 	wrapper := filepath.Join(dir, "wrapper")
 	require.NoError(t, os.WriteFile(wrapper, fmt.Appendf(nil,
 		"#!/bin/sh\n%s/supernode run --listen $1 --bootstrap none --state-dir none --http none --allow-private\necho ended\n", dir), 0o755))
-	r := begin(t, dir, nil, shorter(out, "--server-cmd", wrapper+" {addr}")...)
-	require.Zero(t, r.end(), r.told.String())
+	r, out, status := insist(t, dir, t.TempDir(), nil, func(out string) []string { return shorter(out, "--server-cmd", wrapper+" {addr}") })
+	require.Zero(t, status, r.told.String())
 	r.requireNothingLeft()
 	run, err := record.ReadDir(out)
 	require.NoError(t, err)

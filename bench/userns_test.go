@@ -48,9 +48,8 @@ func mayUse(t *testing.T, status int, stderr string) bool {
 func TestWithoutRoot(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t) // to become nobody
-	out := filepath.Join(owned(t), "out")
-	r := begin(t, home(t), asNobody, short(out)...)
-	status := r.end()
+	args := func(out string) []string { return short(out, "--rate", "1000") }
+	r, out, status := insist(t, home(t), owned(t), asNobody, args)
 	if !mayUse(t, status, r.told.String()) {
 		return
 	}
@@ -65,7 +64,7 @@ func TestWithoutRoot(t *testing.T) {
 	for _, lacks := range []string{"receive threads", "net.core.rmem_max", "server runs as user 65534", "ip netns"} {
 		require.Contains(t, run.Header.Notes[0], lacks)
 	}
-	require.Equal(t, append([]string{filepath.Join(r.home, "bench")}, short(out)...), run.Header.Command)
+	require.Equal(t, append([]string{filepath.Join(r.home, "bench")}, args(out)...), run.Header.Command)
 	require.Len(t, armsOf(run), 4)
 	for _, trial := range run.Trials {
 		requireProven(t, trial, run.Header.Machine.ConntrackLimit)
@@ -96,12 +95,12 @@ func TestForeignServerWithoutRoot(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t)
 	needProgram(t, "/usr/sbin/dnsmasq")
-	out := filepath.Join(owned(t), "out")
-	r := begin(t, home(t), func(cmd *exec.Cmd) {
+	r, out, status := insist(t, home(t), owned(t), func(cmd *exec.Cmd) {
 		asNobody(cmd)
 		cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
-	}, shorter(out, "--server-cmd", dnsmasq, "--server-port", "53", "--payload", "dns:example.org")...)
-	status := r.end()
+	}, func(out string) []string {
+		return shorter(out, "--rate", "1000", "--server-cmd", dnsmasq, "--server-port", "53", "--payload", "dns:example.org")
+	})
 	if !mayUse(t, status, r.told.String()) {
 		return
 	}
