@@ -36,6 +36,14 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// exitError ends the program with a status of its own.
+type exitError struct {
+	status int
+	error
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
 var errInterrupted = errors.New("interrupted")
 
 func main() {
@@ -49,7 +57,10 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "bench:", err)
+	var own exitError
 	switch {
+	case errors.As(err, &own):
+		os.Exit(own.status)
 	case errors.As(err, new(usageError)):
 		os.Exit(exitUsage)
 	case errors.Is(err, errInterrupted):
@@ -94,7 +105,7 @@ Exit status: 0 done, 1 failed, 2 a mistake on the command line, 130 interrupted 
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), reportCommand(), labCommand())
+	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), reportCommand(), labCommand(), regressCommand(), trendCommand())
 	return root
 }
 

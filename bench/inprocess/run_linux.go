@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	gosort "slices"
@@ -31,8 +32,8 @@ type Config struct {
 	Most       int     // and at most
 	Until      time.Time
 	Seed       uint64
-	Only       map[string]bool // metrics by name; nil: all
-	Round      func(done int)  // is told how many rounds have been made
+	Only       map[string]bool          // metrics by name; nil: all
+	Progress   func(round int, s Suite) // is told what begins, rounds counted from 1
 }
 
 // Result is what was measured.
@@ -40,6 +41,7 @@ type Result struct {
 	Series   []regress.Series
 	Gates    []regress.Gate
 	Unlike   []string // benchmarks that one side only has
+	Failed   []string // what could not be compared because base's benchmarks fail, in words
 	Rounds   int
 	BaseText string // in the Go benchmark format
 	HeadText string
@@ -61,27 +63,78 @@ var orders = [...][arms]int{
 
 // Run makes rounds until the time is up. An error leaves nothing running.
 func Run(ctx context.Context, c Config) (Result, error) {
-	m := measurement{Config: c, rng: rand.New(rand.NewPCG(c.Seed, 0)), series: map[string]*regress.Series{}, hard: map[string]*hard{}, unlike: map[string]bool{}}
+	env, remove, err := idleGo()
+	if err != nil {
+		return Result{}, err
+	}
+	defer remove()
+	m := measurement{env: env, Config: c, rng: rand.New(rand.NewPCG(c.Seed, 0)), series: map[string]*regress.Series{}, hard: map[string]*hard{}, unlike: map[string]bool{}, broken: map[Suite]bool{}}
 	var longest time.Duration
 	for m.rounds < c.Most && (m.rounds < c.Least || time.Now().Add(longest).Before(c.Until)) {
 		began := time.Now()
 		for _, s := range c.Suites {
-			if err := m.round(ctx, s); err != nil {
-				return Result{}, fmt.Errorf("benchmarks %s of %s: %w", s.Bench, s.Package, err)
+			if c.Progress != nil {
+				c.Progress(m.rounds+1, s)
+			}
+			if err := m.suite(ctx, s); err != nil {
+				return Result{}, err
 			}
 		}
 		m.rounds++
 		longest = max(longest, time.Since(began))
-		if c.Round != nil {
-			c.Round(m.rounds)
-		}
 	}
 	return m.result(), nil
+}
+
+// suite makes a suite's round. One whose benchmarks fail in base has nothing to be compared with, from then on.
+func (m *measurement) suite(ctx context.Context, s Suite) error {
+	if m.broken[s] {
+		return nil
+	}
+	err := m.round(ctx, s)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("benchmarks %s of %s: %w", s.Bench, s.Package, err)
+	if ctx.Err() != nil || !errors.As(err, new(baseError)) {
+		return err
+	}
+	m.broken[s] = true
+	m.failed = append(m.failed, err.Error())
+	return nil
+}
+
+// idleGo is an environment in which the command go does nothing, and succeeds at it. The set-up of a package's tests may
+// build programs (TestMain), which takes longer than the benchmarks do, and which they have no use for.
+func idleGo() (env []string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "bench-idle-go-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make directory: %w", err)
+	}
+	remove = func() { os.RemoveAll(dir) }
+	if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		remove()
+		return nil, nil, fmt.Errorf("write an idle go: %w", err)
+	}
+	return append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH")), remove, nil
+}
+
+// baseError is that of a program of base.
+type baseError struct{ error }
+
+func (e baseError) Unwrap() error { return e.error }
+
+func blame(arm int, err error) error {
+	if err == nil || arm == head {
+		return err
+	}
+	return baseError{fmt.Errorf("base: %w", err)}
 }
 
 // measurement is a Run under way.
 type measurement struct {
 	Config
+	env    []string
 	rng    *rand.Rand
 	rounds int
 	names  []string // of series, in order of appearance
@@ -89,6 +142,8 @@ type measurement struct {
 	hards  []string
 	hard   map[string]*hard
 	unlike map[string]bool
+	broken map[Suite]bool
+	failed []string
 	text   [arms]strings.Builder
 }
 
@@ -129,7 +184,7 @@ func (m *measurement) takeTurns(ctx context.Context, s Suite) (texts [arms]strin
 			}
 			text, e := t.leave(finished[arm])
 			texts[arm] = text
-			err = errors.Join(err, e)
+			err = errors.Join(err, blame(arm, e))
 		}
 	}()
 	order := orders[m.rng.IntN(len(orders))]
@@ -142,7 +197,7 @@ func (m *measurement) takeTurns(ctx context.Context, s Suite) (texts [arms]strin
 		if side.Source != "" {
 			dir = filepath.Join(side.Source, s.Package)
 		}
-		turnstiles[arm], err = enter(filepath.Join(side.Programs, s.Binary()), dir, m.CPU,
+		turnstiles[arm], err = enter(filepath.Join(side.Programs, s.Binary()), dir, m.env, m.CPU,
 			"-test.run=^$", "-test.cpu=1", "-test.benchmem", "-test.bench="+s.Bench,
 			"-test.benchtime="+sliceTime.String(), fmt.Sprintf("-test.count=%d", slices))
 		if err != nil {
@@ -150,13 +205,13 @@ func (m *measurement) takeTurns(ctx context.Context, s Suite) (texts [arms]strin
 		}
 		// The first turn builds what the benchmark needs, alone.
 		if err := m.turn(ctx, turnstiles[arm], &finished[arm]); err != nil {
-			return texts, err
+			return texts, blame(arm, err)
 		}
 	}
 	for k := m.rng.IntN(len(orders)); finished != [arms]bool{true, true, true}; k++ {
 		for _, arm := range orders[k%len(orders)] {
 			if err := m.turn(ctx, turnstiles[arm], &finished[arm]); err != nil {
-				return texts, err
+				return texts, blame(arm, err)
 			}
 		}
 	}
@@ -240,7 +295,7 @@ func (m *measurement) result() Result {
 		h := m.hard[key]
 		r.Gates = append(r.Gates, regress.Growth(h.name, h.unit, stat.Median(h.base), stat.Median(h.head), 0))
 	}
-	r.Unlike = gosort.Sorted(maps.Keys(m.unlike))
+	r.Unlike, r.Failed = gosort.Sorted(maps.Keys(m.unlike)), m.failed
 	return r
 }
 

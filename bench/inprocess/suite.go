@@ -10,7 +10,11 @@
 // there are many rounds.
 package inprocess
 
-import "time"
+import (
+	"regexp"
+	"strings"
+	"time"
+)
 
 // Suite is those benchmarks of a package that one process runs.
 type Suite struct {
@@ -22,6 +26,27 @@ type Suite struct {
 
 // Binary is the file name of the package's test program.
 func (s Suite) Binary() string { return Binary(s.Package) }
+
+// HasAny says whether one of the named timings may be the suite's.
+func (s Suite) HasAny(names map[string]bool) bool {
+	for name := range names {
+		if strings.HasPrefix(name, s.Package+".") && s.matches(strings.TrimPrefix(name, s.Package+".")) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches says whether -test.bench picks a benchmark, which package testing decides element by element.
+func (s Suite) matches(name string) bool {
+	elements := strings.Split("Benchmark"+name, "/")
+	for i, pattern := range strings.Split(s.Bench, "/") {
+		if i >= len(elements) || !regexp.MustCompile(pattern).MatchString(elements[i]) {
+			return false
+		}
+	}
+	return true
+}
 
 // Suites are those of this repository. Benchmarks that a revision has not got are not compared.
 func Suites() []Suite {

@@ -45,7 +45,7 @@ const patience = 2 * time.Minute
 const stdoutLimit = 4096
 
 // enter starts a test program on a core, in the directory of its package. It must be left by leave.
-func enter(program, dir string, cpu int, args ...string) (*turnstile, error) {
+func enter(program, dir string, env []string, cpu int, args ...string) (*turnstile, error) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_DIRECT); err != nil {
 		return nil, fmt.Errorf("make pipe: %w", err)
@@ -61,7 +61,7 @@ func enter(program, dir string, cpu int, args ...string) (*turnstile, error) {
 		return nil, errors.Join(fmt.Errorf("make pipe with room for one write: %w", err), out.Close())
 	}
 	t := &turnstile{cmd: exec.Command(program, args...), out: out, done: make(chan error, 1)}
-	t.cmd.Dir, t.cmd.Stdout, t.cmd.Stderr = dir, in, &t.stderr
+	t.cmd.Dir, t.cmd.Env, t.cmd.Stdout, t.cmd.Stderr = dir, env, in, &t.stderr
 	if t.fd, err = out.SyscallConn(); err == nil {
 		err = start(t.cmd, cpu, t.done)
 	}

@@ -34,7 +34,7 @@ const (
 type Metric struct {
 	Name   string      `json:"name"` // the same in every run, as histories are told apart by it: "Handle/ping"
 	Unit   string      `json:"unit"` // "ns/op"
-	Better stat.Better `json:"-"`
+	Better stat.Better `json:"better"`
 	Kind   Kind        `json:"kind"`
 }
 
