@@ -3,6 +3,7 @@
 # make soak               half an hour of attacks on a node that honest hosts use (SOAK=8h for longer; needs root)
 # make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
 # make bench-peers        supernode beside other DHT servers, a quarter of an hour (needs root; make install-peers has them)
+# make bench-regress      is HEAD slower than BASE? Eight minutes (BASE=origin/main; what it takes more of with root)
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -73,6 +74,11 @@ peers-programs: all
 # From rest to overload, beside a server that does nothing.
 bench-load: all
 	bin/bench load
+
+# One revision against another: BASE=v1.0 make bench-regress, REGRESS='--head . --short' for what is not committed yet.
+.PHONY: bench-regress
+bench-regress: all
+	bin/bench regress $(if $(BASE),--base $(BASE)) $(REGRESS)
 
 # The profile by which the compiler optimises supernode.
 pgo:

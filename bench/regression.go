@@ -70,12 +70,12 @@ func (r *regression) conduct(ctx context.Context) (err error) {
 			return usagef("--server-cmd-base: this build of bench cannot compare servers under load")
 		}
 	} else {
-		workspace, err := r.prepare(ctx)
+		workspace, prepared := r.prepare(ctx)
 		if workspace != nil {
 			defer func() { err = errors.Join(err, workspace.Close()) }()
 		}
-		if err != nil {
-			return err
+		if prepared != nil {
+			return prepared
 		}
 	}
 	if err := r.measure(ctx); err != nil {

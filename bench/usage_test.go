@@ -148,6 +148,8 @@ func TestHelp(t *testing.T) {
 		{"peers", "quick out servers server-cmd methods blocks nodes infohashes flows window mix zipf seed"},
 		{"load", "out steps server blocks flows window mix warmup measure seed"},
 		{"report", ""},
+		{"regress", "base head base-dir head-dir limit size-limit budget short advisory out history cpu seed server-cmd-base server-cmd-head payload"},
+		{"trend", "out"},
 		{"lab", ""},
 		{"lab up", ""},
 		{"lab clean", ""},
@@ -165,7 +167,7 @@ func TestHelp(t *testing.T) {
 }
 
 // documented finds commands of the bench in text for people, on a line of their own or between backquotes.
-var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|report|lab)\\b[^`\\n#;|&>]*)")
+var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|report|regress|trend|lab)\\b[^`\\n#;|&>]*)")
 
 var quoted = regexp.MustCompile(`'[^']*'`)
 

@@ -34,12 +34,11 @@ func parse(text string) (all []repetition, err error) {
 
 // name drops the suffix that says on how many processors a benchmark ran, which go test adds above 1.
 func name(n benchfmt.Name) string {
-	full := string(n.Full())
-	if base, parts := n.Parts(); len(parts) > 0 && strings.HasPrefix(string(parts[len(parts)-1]), "-") {
-		full = strings.TrimSuffix(full, string(parts[len(parts)-1]))
-		_ = base
+	_, parts := n.Parts()
+	if len(parts) > 0 && parts[len(parts)-1][0] == '-' {
+		return strings.TrimSuffix(n.String(), string(parts[len(parts)-1]))
 	}
-	return full
+	return n.String()
 }
 
 // value is a figure as the benchmark printed it, before benchfmt made base units of it.

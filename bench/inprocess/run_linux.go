@@ -199,7 +199,7 @@ func (m *measurement) takeTurns(ctx context.Context, s Suite) (texts [arms]strin
 		}
 		turnstiles[arm], err = enter(filepath.Join(side.Programs, s.Binary()), dir, m.env, m.CPU,
 			"-test.run=^$", "-test.cpu=1", "-test.benchmem", "-test.bench="+s.Bench,
-			"-test.benchtime="+sliceTime.String(), fmt.Sprintf("-test.count=%d", slices))
+			"-test.benchtime="+s.time(), fmt.Sprintf("-test.count=%d", slices))
 		if err != nil {
 			return texts, err
 		}

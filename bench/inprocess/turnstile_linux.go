@@ -95,14 +95,11 @@ func start(cmd *exec.Cmd, cpu int, done chan<- error) error {
 
 // turn lets the program make its next repetition, and returns when that is done; more is false once there is none.
 func (t *turnstile) turn(ctx context.Context) (more bool, err error) {
-	stop := context.AfterFunc(ctx, func() { _ = t.out.SetReadDeadline(time.Now()) })
-	defer stop()
 	if err := t.out.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return false, err
 	}
-	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
-	}
+	stop := context.AfterFunc(ctx, func() { _ = t.out.SetReadDeadline(time.Now()) })
+	defer stop()
 	buf := make([]byte, stdoutLimit)
 	for {
 		n, err := t.out.Read(buf)
