@@ -199,6 +199,27 @@ func TestFailures(t *testing.T) {
 	require.ErrorContains(t, err, "p.test: no such file")
 }
 
+// Suites get as many rounds as a decision takes in turn, and then as much time as each other.
+func TestNext(t *testing.T) {
+	m := measurement{Config: Config{Least: 1, Most: 20, Until: time.Now().Add(time.Hour)}}
+	quick, slow := &state{}, &state{}
+	m.states = []*state{slow, quick}
+	for range 24 {
+		s := m.next()
+		s.rounds++
+		s.spent += map[*state]time.Duration{quick: time.Second, slow: 2 * time.Second}[s]
+	}
+	require.Equal(t, 8, slow.rounds)
+	require.Equal(t, 16, quick.rounds)
+	slow.broken, quick.rounds = true, 20
+	require.Nil(t, m.next())
+
+	m.states, m.Until = []*state{{rounds: 1}, {longest: time.Hour}}, time.Now()
+	require.Same(t, m.states[1], m.next(), "at least one round, whatever the time")
+	m.states[1].rounds++
+	require.Nil(t, m.next())
+}
+
 func TestNoBenchmarks(t *testing.T) {
 	good, none := build(t, "nothing"), build(t, "none")
 	r, err := Run(t.Context(), config(none, good, suite))

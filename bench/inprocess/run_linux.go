@@ -28,7 +28,7 @@ type Config struct {
 	Base, Head Side
 	Suites     []Suite // that both sides have the programs of
 	CPU        int     // core of all that is measured
-	Least      int     // rounds to make at least
+	Least      int     // rounds of each suite to make at least
 	Most       int     // and at most
 	Until      time.Time
 	Seed       uint64
@@ -68,38 +68,63 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		return Result{}, err
 	}
 	defer remove()
-	m := measurement{env: env, Config: c, rng: rand.New(rand.NewPCG(c.Seed, 0)), series: map[string]*regress.Series{}, hard: map[string]*hard{}, unlike: map[string]bool{}, broken: map[Suite]bool{}}
-	var longest time.Duration
-	for m.rounds < c.Most && (m.rounds < c.Least || time.Now().Add(longest).Before(c.Until)) {
-		began := time.Now()
-		for _, s := range c.Suites {
-			if c.Progress != nil {
-				c.Progress(m.rounds+1, s)
-			}
-			if err := m.suite(ctx, s); err != nil {
-				return Result{}, err
-			}
+	m := measurement{
+		env: env, Config: c, rng: rand.New(rand.NewPCG(c.Seed, 0)), series: map[string]*regress.Series{},
+		hard: map[string]*hard{}, unlike: map[string]bool{},
+	}
+	for _, s := range c.Suites {
+		m.states = append(m.states, &state{suite: s})
+	}
+	for s := m.next(); s != nil; s = m.next() {
+		s.rounds++
+		if c.Progress != nil {
+			c.Progress(s.rounds, s.suite)
 		}
-		m.rounds++
-		longest = max(longest, time.Since(began))
+		began := time.Now()
+		if err := m.try(ctx, s); err != nil {
+			return Result{}, err
+		}
+		took := time.Since(began)
+		s.spent, s.longest = s.spent+took, max(s.longest, took)
 	}
 	return m.result(), nil
 }
 
-// suite makes a suite's round. One whose benchmarks fail in base has nothing to be compared with, from then on.
-func (m *measurement) suite(ctx context.Context, s Suite) error {
-	if m.broken[s] {
-		return nil
+// state is how far a suite is.
+type state struct {
+	suite          Suite
+	rounds         int
+	spent, longest time.Duration
+	broken         bool // in base
+}
+
+// next is the suite whose turn it is: none is to have fewer rounds than the rest until all have as many as a decision
+// takes; from then on they share the time evenly, so that quick ones get more. It is nil when the time is up.
+func (m *measurement) next() (best *state) {
+	enough := regress.DefaultRules().MinPairs
+	for _, s := range m.states {
+		if s.broken || s.rounds >= m.Most || s.rounds >= m.Least && time.Now().Add(s.longest).After(m.Until) {
+			continue
+		}
+		if best == nil || min(s.rounds, enough) < min(best.rounds, enough) ||
+			min(s.rounds, enough) == min(best.rounds, enough) && s.spent < best.spent {
+			best = s
+		}
 	}
-	err := m.round(ctx, s)
+	return best
+}
+
+// try makes a suite's round. One whose benchmarks fail in base has nothing to be compared with, from then on.
+func (m *measurement) try(ctx context.Context, s *state) error {
+	err := m.round(ctx, s.suite)
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("benchmarks %s of %s: %w", s.Bench, s.Package, err)
+	err = fmt.Errorf("benchmarks %s of %s: %w", s.suite.Bench, s.suite.Package, err)
 	if ctx.Err() != nil || !errors.As(err, new(baseError)) {
 		return err
 	}
-	m.broken[s] = true
+	s.broken = true
 	m.failed = append(m.failed, err.Error())
 	return nil
 }
@@ -136,13 +161,12 @@ type measurement struct {
 	Config
 	env    []string
 	rng    *rand.Rand
-	rounds int
+	states []*state
 	names  []string // of series, in order of appearance
 	series map[string]*regress.Series
 	hards  []string
 	hard   map[string]*hard
 	unlike map[string]bool
-	broken map[Suite]bool
 	failed []string
 	text   [arms]strings.Builder
 }
@@ -287,7 +311,10 @@ func (m *measurement) collectHard(s Suite, unit string, out [arms][]repetition) 
 }
 
 func (m *measurement) result() Result {
-	r := Result{Rounds: m.rounds, BaseText: m.text[base].String(), HeadText: m.text[head].String()}
+	r := Result{BaseText: m.text[base].String(), HeadText: m.text[head].String()}
+	for _, s := range m.states {
+		r.Rounds += s.rounds
+	}
 	for _, name := range m.names {
 		r.Series = append(r.Series, *m.series[name])
 	}

@@ -30,9 +30,12 @@ func sample() *Result {
 		},
 		NotCompared: []string{"benchmark dht.Handle/scrape: one side only has it"},
 	}
-	for name, ratio := range map[string]float64{"slow": 1.2, "same": 1, "fast": 0.8} {
-		s := flat(20, ratio, 1)
-		s.Metric = Metric{Name: name, Unit: "ns/op", Kind: KindInProcess}
+	for _, of := range []struct {
+		name  string
+		ratio float64
+	}{{"slow", 1.2}, {"same", 1}, {"fast", 0.8}} {
+		s := flat(20, of.ratio, 1)
+		s.Metric = Metric{Name: of.name, Unit: "ns/op", Kind: KindInProcess}
 		r.Series = append(r.Series, s)
 	}
 	wide := flat(20, 1, 1)

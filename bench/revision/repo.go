@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -94,14 +96,23 @@ func (r *Repo) DefaultBase(ctx context.Context, head Revision) (Revision, error)
 	return base, nil
 }
 
-// Changes lists the files that differ from HEAD, new ones included, but for those that git is to ignore.
-func (r *Repo) Changes(ctx context.Context) ([]string, error) {
-	out, err := r.git(ctx, "status", "--porcelain")
+// Changes lists the files that differ from HEAD. Of new ones it lists those that Go would build.
+func (r *Repo) Changes(ctx context.Context) (changes []string, err error) {
+	out, err := r.git(ctx, "status", "--porcelain", "--untracked-files=all")
 	if err != nil {
 		return nil, fmt.Errorf("look for changes: %w", err)
 	}
-	return strings.FieldsFunc(out, func(c rune) bool { return c == '\n' }), nil
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\n")
+		if _, isNew := strings.CutPrefix(line, "?? "); !isNew || slices.Contains(built, filepath.Ext(line)) {
+			changes = append(changes, line)
+		}
+	}
+	return changes, nil
 }
+
+// built are the endings of files that decide what is built.
+var built = []string{".go", ".s", ".mod", ".sum", ".pgo"}
 
 // git runs a command in the repository, and returns its output without the last end of line.
 func (r *Repo) git(ctx context.Context, args ...string) (string, error) {

@@ -84,11 +84,14 @@ func TestDefaultBase(t *testing.T) {
 	}
 	require.Equal(t, "version 2", base("HEAD").Title, "the parent, where there is no origin/main")
 	require.Equal(t, "version 2", base(WorkingTree).Title, "of a tree without changes too")
-	write(t, r.Root(), "new", "")
+	write(t, r.Root(), "notes.txt", "")
+	require.Equal(t, "version 2", base(WorkingTree).Title, "nothing that is built")
+	write(t, r.Root(), "new/new.go", "")
 	require.Equal(t, "version 3", base(WorkingTree).Title, "what the changes are made to")
+	write(t, r.Root(), "go.mod", "module example.org/other\n")
 	changes, err := r.Changes(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []string{"?? new"}, changes)
+	require.Equal(t, []string{" M go.mod", "?? new/new.go"}, changes)
 
 	run(t, r.Root(), "git", "update-ref", "refs/remotes/origin/main", "HEAD~2")
 	require.Equal(t, "version 1", base("HEAD").Title, "where it left origin/main")
