@@ -22,12 +22,12 @@ func (r *regression) inProcess(ctx context.Context, only map[string]bool, budget
 		return nil
 	}
 	r.progress.say("benchmarks, for %v", budget.Round(time.Second))
-	seed := r.options.seed
+	seed, least := r.options.seed, leastRounds
 	if only != nil {
-		seed++
+		seed, least = seed+1, 0 // the gates have what they need
 	}
 	got, err := inprocess.Run(ctx, inprocess.Config{
-		Base: r.base, Head: r.head, Suites: suites, CPU: r.cpu, Least: leastRounds, Most: mostRounds,
+		Base: r.base, Head: r.head, Suites: suites, CPU: r.cpu, Least: least, Most: mostRounds,
 		Until: time.Now().Add(budget), Seed: seed, Only: only,
 		Progress: func(round int, s inprocess.Suite) { r.progress.note("round %d: %s of %s", round, s.Bench, s.Package) },
 	})
