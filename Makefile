@@ -3,6 +3,7 @@
 # make soak               half an hour of attacks on a node that honest hosts use (SOAK=8h for longer; needs root)
 # make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
 # make bench-peers        supernode beside other DHT servers, a quarter of an hour (needs root; make install-peers has them)
+# make bench-regress      is HEAD slower than BASE? Eight minutes (BASE=origin/main; what it takes more of with root)
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -77,6 +78,11 @@ bench-load: all
 # loadgen's ways to send, side by side, and dnsperf where it is installed (make install-peers has it).
 bench-generators: all
 	bin/bench generators
+
+# One revision against another: BASE=v1.0 make bench-regress, REGRESS='--head . --short' for what is not committed yet.
+.PHONY: bench-regress
+bench-regress: all
+	bin/bench regress $(if $(BASE),--base $(BASE)) $(REGRESS)
 
 # The profile by which the compiler optimises supernode.
 pgo:

@@ -36,6 +36,21 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// exitError ends the program with a status of its own, and without a word if it has no error: somebody else has said why.
+type exitError struct {
+	status int
+	error
+}
+
+func (e exitError) Error() string {
+	if e.error == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.error.Error()
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
 var errInterrupted = errors.New("interrupted")
 
 func main() {
@@ -48,11 +63,13 @@ func main() {
 	if err == nil {
 		return
 	}
-	if status := exitStatus(0); errors.As(err, &status) {
-		os.Exit(int(status))
+	var own exitError
+	if !errors.As(err, &own) || own.error != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
-	fmt.Fprintln(os.Stderr, "bench:", err)
 	switch {
+	case own.status != 0:
+		os.Exit(own.status)
 	case errors.As(err, new(usageError)):
 		os.Exit(exitUsage)
 	case errors.Is(err, errInterrupted):
@@ -97,7 +114,8 @@ Exit status: 0 done, 1 failed, 2 a mistake on the command line, 130 interrupted 
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), generatorsCommand(), reportCommand(), labCommand(), agentCommand())
+	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), generatorsCommand(), regressCommand(), trendCommand(), reportCommand(),
+		labCommand(), agentCommand())
 	return root
 }
 

@@ -177,6 +177,8 @@ func TestHelp(t *testing.T) {
 		{"report", "json out"},
 		{"generators", "quick out generators blocks flows window measure seed"},
 		{"agent", "listen stdio port pid server-cmd secret-file i-consent-to-rules once"},
+		{"regress", "base head base-dir head-dir limit size-limit budget short advisory out history cpu seed server-cmd-base server-cmd-head payload"},
+		{"trend", "out"},
 		{"lab", ""},
 		{"lab up", ""},
 		{"lab clean", ""},
@@ -194,7 +196,7 @@ func TestHelp(t *testing.T) {
 }
 
 // documented finds commands of the bench in text for people, on a line of their own or between backquotes.
-var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|generators|report|lab)\\b[^`\\n#;|&>]*)")
+var documented = regexp.MustCompile("(?m)(?:^|[`@\t ])(?:sudo |\\$ |# |bin/|\\./)*bench ((?:conntrack|peers|load|generators|regress|trend|agent|report|lab)\\b[^`\\n#;|&>]*)")
 
 var quoted = regexp.MustCompile(`'[^']*'`)
 

@@ -17,11 +17,6 @@ import (
 	"supernode/bench/lab"
 )
 
-// exitStatus ends the program with this status and without a word: somebody else has said why.
-type exitStatus int
-
-func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
 // asRoot makes sure that a command which builds a lab may do so. As an ordinary user it runs the whole command line again,
 // as the root of a user namespace, and says that it is done; what comes of that is the error.
 func asRoot(cmd *cobra.Command) (done bool, err error) {
@@ -63,9 +58,9 @@ func asRoot(cmd *cobra.Command) (done bool, err error) {
 	case !errors.As(err, &exit):
 		return true, fmt.Errorf("run in a user namespace: %w", err)
 	case exit.ExitCode() < 0: // a signal's, as shells have it
-		return true, exitStatus(128 + int(exit.Sys().(syscall.WaitStatus).Signal()))
+		return true, exitError{status: 128 + int(exit.Sys().(syscall.WaitStatus).Signal())}
 	}
-	return true, exitStatus(exit.ExitCode())
+	return true, exitError{status: exit.ExitCode()}
 }
 
 // mend is the kernel's setting that forbids user namespaces, with what permits them, as the beginning of a sentence.

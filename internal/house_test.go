@@ -40,6 +40,7 @@ var imports = []struct {
 	{packages: "supernode/bench/report", std: true, never: pureNever},
 	{packages: "supernode/bench/report/...", std: true, never: pureNever},
 	{packages: "supernode/bench/peers", std: true, never: pureNever},
+	{packages: "supernode/bench/regress", std: true, never: pureNever},
 	{packages: "supernode/bench/...", std: true, never: []string{"supernode/dht", "supernode/dht/sim", "supernode/cmd/..."}},
 	{packages: "supernode/bench", std: true, never: []string{"supernode/dht", "supernode/dht/...", "supernode/cmd/..."}},
 }

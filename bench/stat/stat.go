@@ -55,6 +55,6 @@ func (e Estimate) Contains(x float64) bool { return e.Lo <= x && x <= e.Hi }
 
 // Pair is one quantity measured under two arms in the same block.
 type Pair struct {
-	Base float64 // under the arm compared against
-	Arm  float64
+	Base float64 `json:"base"` // under the arm compared against
+	Arm  float64 `json:"arm"`
 }

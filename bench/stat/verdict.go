@@ -23,6 +23,27 @@ const (
 	Higher               // answers per second
 )
 
+// MarshalText makes it "lower" or "higher".
+func (b Better) MarshalText() ([]byte, error) {
+	if b == Higher {
+		return []byte("higher"), nil
+	}
+	return []byte("lower"), nil
+}
+
+// UnmarshalText reads what MarshalText made.
+func (b *Better) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "lower":
+		*b = Lower
+	case "higher":
+		*b = Higher
+	default:
+		return fmt.Errorf("read %q: must be lower or higher", text)
+	}
+	return nil
+}
+
 // Rules are fixed before the measurements are looked at, and printed in the report.
 type Rules struct {
 	Confidence     float64 `json:"confidence"`      // of every interval

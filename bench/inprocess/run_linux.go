@@ -1,0 +1,357 @@
+package inprocess
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	gosort "slices"
+	"strings"
+	"time"
+
+	"supernode/bench/regress"
+	"supernode/bench/stat"
+)
+
+// Side is a revision's programs.
+type Side struct {
+	Programs string // directory of its test programs
+	Source   string // root of its source, for the files its tests read; "" if there is none
+}
+
+// Config says what to measure.
+type Config struct {
+	Base, Head Side
+	Suites     []Suite // that both sides have the programs of
+	CPU        int     // core of all that is measured
+	Least      int     // rounds of each suite to make at least
+	Most       int     // and at most
+	Until      time.Time
+	Seed       uint64
+	Only       map[string]bool          // metrics by name; nil: all
+	Progress   func(round int, s Suite) // is told what begins, rounds counted from 1
+}
+
+// Result is what was measured.
+type Result struct {
+	Series   []regress.Series
+	Gates    []regress.Gate
+	Unlike   []string // benchmarks that one side only has
+	Failed   []string // what could not be compared because base's benchmarks fail, in words
+	Rounds   int
+	BaseText string // in the Go benchmark format
+	HeadText string
+}
+
+// Sides in turn order.
+const (
+	base = iota
+	head
+	control
+	arms
+)
+
+// orders are the ways to take turns, each beside its mirror image, so that no side is always first, or always next to
+// another.
+var orders = [...][arms]int{
+	{base, head, control}, {control, head, base}, {head, control, base}, {base, control, head}, {control, base, head}, {head, base, control},
+}
+
+// Run makes rounds until the time is up. An error leaves nothing running.
+func Run(ctx context.Context, c Config) (Result, error) {
+	env, remove, err := idleGo()
+	if err != nil {
+		return Result{}, err
+	}
+	defer remove()
+	m := measurement{
+		env: env, Config: c, rng: rand.New(rand.NewPCG(c.Seed, 0)), series: map[string]*regress.Series{},
+		hard: map[string]*hard{}, unlike: map[string]bool{},
+	}
+	for _, s := range c.Suites {
+		m.states = append(m.states, &state{suite: s})
+	}
+	for s := m.next(); s != nil; s = m.next() {
+		s.rounds++
+		if c.Progress != nil {
+			c.Progress(s.rounds, s.suite)
+		}
+		began := time.Now()
+		if err := m.try(ctx, s); err != nil {
+			return Result{}, err
+		}
+		took := time.Since(began)
+		s.spent, s.longest = s.spent+took, max(s.longest, took)
+	}
+	return m.result(), nil
+}
+
+// state is how far a suite is.
+type state struct {
+	suite          Suite
+	rounds         int
+	spent, longest time.Duration
+	broken         bool // in base
+}
+
+// next is the suite whose turn it is: none is to have fewer rounds than the rest until all have as many as a decision
+// takes; from then on they share the time evenly, so that quick ones get more. It is nil when the time is up.
+func (m *measurement) next() (best *state) {
+	enough := regress.DefaultRules().MinPairs
+	for _, s := range m.states {
+		if s.broken || s.rounds >= m.Most || s.rounds >= m.Least && time.Now().Add(s.longest).After(m.Until) {
+			continue
+		}
+		if best == nil || min(s.rounds, enough) < min(best.rounds, enough) ||
+			min(s.rounds, enough) == min(best.rounds, enough) && s.spent < best.spent {
+			best = s
+		}
+	}
+	return best
+}
+
+// try makes a suite's round. One whose benchmarks fail in base has nothing to be compared with, from then on.
+func (m *measurement) try(ctx context.Context, s *state) error {
+	err := m.round(ctx, s.suite)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("benchmarks %s of %s: %w", s.suite.Bench, s.suite.Package, err)
+	if ctx.Err() != nil || !errors.As(err, new(baseError)) {
+		return err
+	}
+	s.broken = true
+	m.failed = append(m.failed, err.Error())
+	return nil
+}
+
+// idleGo is an environment in which the command go does nothing, and succeeds at it. The set-up of a package's tests may
+// build programs (TestMain), which takes longer than the benchmarks do, and which they have no use for.
+func idleGo() (env []string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "bench-idle-go-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make directory: %w", err)
+	}
+	remove = func() { os.RemoveAll(dir) }
+	if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		remove()
+		return nil, nil, fmt.Errorf("write an idle go: %w", err)
+	}
+	return append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH")), remove, nil
+}
+
+// baseError is that of a program of base.
+type baseError struct{ error }
+
+func (e baseError) Unwrap() error { return e.error }
+
+func blame(arm int, err error) error {
+	if err == nil || arm == head {
+		return err
+	}
+	return baseError{fmt.Errorf("base: %w", err)}
+}
+
+// measurement is a Run under way.
+type measurement struct {
+	Config
+	env    []string
+	rng    *rand.Rand
+	states []*state
+	names  []string // of series, in order of appearance
+	series map[string]*regress.Series
+	hards  []string
+	hard   map[string]*hard
+	unlike map[string]bool
+	failed []string
+	text   [arms]strings.Builder
+}
+
+// hard collects a figure that is compared hard.
+type hard struct {
+	name, unit string
+	base, head []float64
+}
+
+// round runs a suite once in fresh processes.
+func (m *measurement) round(ctx context.Context, s Suite) error {
+	var out [arms][]repetition
+	texts, err := m.takeTurns(ctx, s)
+	if err != nil {
+		return err
+	}
+	for arm := range out {
+		if out[arm], err = parse(texts[arm]); err != nil {
+			return err
+		}
+		m.text[arm].WriteString(texts[arm])
+	}
+	m.pairUp(s, out)
+	for _, unit := range HardUnits() {
+		m.collectHard(s, unit, out)
+	}
+	return nil
+}
+
+// takeTurns returns what each process printed.
+func (m *measurement) takeTurns(ctx context.Context, s Suite) (texts [arms]string, err error) {
+	var turnstiles [arms]*turnstile
+	var finished [arms]bool
+	defer func() {
+		for arm, t := range turnstiles {
+			if t == nil {
+				continue
+			}
+			text, e := t.leave(finished[arm])
+			texts[arm] = text
+			err = errors.Join(err, blame(arm, e))
+		}
+	}()
+	order := orders[m.rng.IntN(len(orders))]
+	for _, arm := range order {
+		side := m.Base
+		if arm == head {
+			side = m.Head
+		}
+		dir := ""
+		if side.Source != "" {
+			dir = filepath.Join(side.Source, s.Package)
+		}
+		turnstiles[arm], err = enter(filepath.Join(side.Programs, s.Binary()), dir, m.env, m.CPU,
+			"-test.run=^$", "-test.cpu=1", "-test.benchmem", "-test.bench="+s.Bench,
+			"-test.benchtime="+s.time(), fmt.Sprintf("-test.count=%d", slices))
+		if err != nil {
+			return texts, err
+		}
+		// The first turn builds what the benchmark needs, alone.
+		if err := m.turn(ctx, turnstiles[arm], &finished[arm]); err != nil {
+			return texts, blame(arm, err)
+		}
+	}
+	for k := m.rng.IntN(len(orders)); finished != [arms]bool{true, true, true}; k++ {
+		for _, arm := range orders[k%len(orders)] {
+			if err := m.turn(ctx, turnstiles[arm], &finished[arm]); err != nil {
+				return texts, blame(arm, err)
+			}
+		}
+	}
+	return texts, nil
+}
+
+func (m *measurement) turn(ctx context.Context, t *turnstile, finished *bool) error {
+	if *finished {
+		return nil
+	}
+	more, err := t.turn(ctx)
+	*finished = !more && err == nil
+	return err
+}
+
+// pairUp adds the round's pairs to the series.
+func (m *measurement) pairUp(s Suite, out [arms][]repetition) {
+	var values [arms]map[string][]float64
+	for arm := range values {
+		values[arm] = figures(out[arm], s.Unit)
+	}
+	for _, name := range namesOf(out[base], out[head]) {
+		full := s.Package + "." + name
+		if values[base][name] == nil || values[head][name] == nil {
+			m.unlike[full] = true
+			continue
+		}
+		if m.Only != nil && !m.Only[full] {
+			continue
+		}
+		of := m.series[full]
+		if of == nil {
+			of = &regress.Series{Metric: regress.Metric{Name: full, Unit: s.Unit, Kind: regress.KindInProcess, Better: stat.Lower}}
+			m.series[full] = of
+			m.names = append(m.names, full)
+		}
+		if p, ok := pair(values[base][name], values[head][name]); ok {
+			of.Pairs = append(of.Pairs, p)
+		}
+		if p, ok := pair(values[base][name], values[control][name]); ok {
+			of.Control = append(of.Control, p)
+		}
+	}
+}
+
+// namesOf are the benchmarks of either output, in order.
+func namesOf(outs ...[]repetition) (names []string) {
+	for _, out := range outs {
+		for _, r := range out {
+			if !gosort.Contains(names, r.name) {
+				names = append(names, r.name)
+			}
+		}
+	}
+	return names
+}
+
+func (m *measurement) collectHard(s Suite, unit string, out [arms][]repetition) {
+	bases, heads := figures(out[base], unit), figures(out[head], unit)
+	for _, name := range namesOf(out[base]) {
+		if bases[name] == nil || heads[name] == nil {
+			continue
+		}
+		full := s.Package + "." + name
+		h := m.hard[full+unit]
+		if h == nil {
+			h = &hard{name: full, unit: unit}
+			m.hard[full+unit] = h
+			m.hards = append(m.hards, full+unit)
+		}
+		h.base, h.head = append(h.base, bases[name]...), append(h.head, heads[name]...)
+	}
+}
+
+func (m *measurement) result() Result {
+	r := Result{BaseText: m.text[base].String(), HeadText: m.text[head].String()}
+	for _, s := range m.states {
+		r.Rounds += s.rounds
+	}
+	for _, name := range m.names {
+		r.Series = append(r.Series, *m.series[name])
+	}
+	for _, key := range m.hards {
+		h := m.hard[key]
+		r.Gates = append(r.Gates, regress.Growth(h.name, h.unit, stat.Median(h.base), stat.Median(h.head), 0))
+	}
+	r.Unlike, r.Failed = gosort.Sorted(maps.Keys(m.unlike)), m.failed
+	return r
+}
+
+// Once runs an exact benchmark of one side, and returns its figure; ok is false where the side has no such benchmark.
+func (e Exact) Once(ctx context.Context, side Side) (value float64, ok bool, err error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(side.Programs, Binary(e.Package)), "-test.run=^$", "-test.bench="+e.Bench, "-test.benchtime=1x")
+	if side.Source != "" {
+		cmd.Dir = filepath.Join(side.Source, e.Package)
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	text, err := cmd.Output()
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0, false, context.Cause(ctx)
+		}
+		return 0, false, fmt.Errorf("benchmark %s of %s failed (%w); it said:\n%s", e.Bench, e.Package, err, tail(string(text)+said.String()))
+	}
+	all, err := parse(string(text))
+	if err != nil {
+		return 0, false, err
+	}
+	for _, r := range all {
+		if v, ok := r.value(e.Unit); ok {
+			return v, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// Binary is the file name of a package's test program.
+func Binary(pkg string) string { return strings.ReplaceAll(pkg, "/", "-") + ".test" }

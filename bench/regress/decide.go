@@ -1,0 +1,103 @@
+package regress
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"supernode/bench/stat"
+)
+
+// Decide says what a series shows by the rules.
+//
+// The interval is that of the median of the pairs' log ratios ([stat.Bootstrap]). The rank test is Mann's and Whitney's
+// between head's ratios to base and the control's: the drift of the machine, which is in both figures of a pair, is in
+// neither. Both samples share base's figures, by which they resemble each other more than the test assumes: it errs
+// towards calling nothing.
+//
+// How far base differs from itself raises the limit, and never lowers it: an effect that is smaller than what the control
+// shows is none, and one that dwarfs it is one, however noisy the machine.
+func Decide(s Series, r Rules) Decision {
+	head, control := turned(s.Pairs, s.Better), turned(s.Control, s.Better)
+	boot := stat.Bootstrap{Confidence: r.Confidence}
+	d := Decision{
+		Metric: s.Metric, Ratio: boot.Ratio(head), Control: boot.Ratio(control), Runs: 1,
+		P: stat.MannWhitney(logRatios(head), logRatios(control)),
+	}
+	if len(s.Pairs) > 0 {
+		d.Base, d.Head = medians(s.Pairs)
+	}
+	if len(s.Null) > 0 {
+		_, d.Null = medians(s.Null)
+	}
+	d.Verdict, d.Why = r.judge(d)
+	return d
+}
+
+func (r Rules) judge(d Decision) (Verdict, string) {
+	if d.Ratio.N < r.MinPairs || d.Control.N < r.MinPairs {
+		return Inconclusive, fmt.Sprintf("%d pairs and %d of the control, at least %d are needed", d.Ratio.N, d.Control.N, r.MinPairs)
+	}
+	noise := stat.Reach(d.Control)
+	beyond := 1 + math.Max(r.Limit, noise)
+	agrees := d.P <= r.Alpha
+	switch {
+	case d.Ratio.Lo > beyond && agrees:
+		return Regression, ""
+	case d.Ratio.Hi < 1/beyond && agrees:
+		return Improvement, ""
+	case noise > r.Limit:
+		return Inconclusive, fmt.Sprintf("base differs from itself by up to %.1f %%, which is more than the limit", 100*noise)
+	case d.Ratio.Hi <= 1+r.Limit:
+		return NoRegression, ""
+	case d.Ratio.Lo > beyond:
+		return Inconclusive, fmt.Sprintf("the rank test does not agree (p %.2g)", d.P)
+	}
+	return Inconclusive, fmt.Sprintf("a slow-down of %.1f %% is neither shown nor ruled out", 100*r.Limit)
+}
+
+// Confirm decides on a series that was measured a second time, because the first run showed a regression or nothing at
+// all. What both runs say together holds; but a regression has to be one in the second run alone too, as far as its
+// median goes: the first was picked for being bad, the second was not.
+func Confirm(first, again Series, r Rules) Decision {
+	both := first
+	both.Pairs = slices.Concat(first.Pairs, again.Pairs)
+	both.Control = slices.Concat(first.Control, again.Control)
+	both.Null = slices.Concat(first.Null, again.Null)
+	d := Decide(both, r)
+	d.Runs = 2
+	if second := Decide(again, r).Ratio; d.Verdict == Regression && (second.N == 0 || second.Median <= 1+r.Limit) {
+		d.Verdict, d.Why = Inconclusive, "the second run did not confirm what the first one showed"
+	}
+	return d
+}
+
+// turned swaps the sides of pairs whose figure is better the higher it is, so that arm to base above 1 is worse.
+func turned(pairs []Pair, better stat.Better) []Pair {
+	if better != stat.Higher {
+		return pairs
+	}
+	out := make([]Pair, len(pairs))
+	for i, p := range pairs {
+		out[i] = Pair{Base: p.Arm, Arm: p.Base}
+	}
+	return out
+}
+
+// logRatios leaves out pairs that have no ratio.
+func logRatios(pairs []Pair) (logs []float64) {
+	for _, p := range pairs {
+		if p.Base > 0 && p.Arm > 0 {
+			logs = append(logs, math.Log(p.Arm/p.Base))
+		}
+	}
+	return logs
+}
+
+func medians(pairs []Pair) (base, arm float64) {
+	bases, arms := make([]float64, len(pairs)), make([]float64, len(pairs))
+	for i, p := range pairs {
+		bases[i], arms[i] = p.Base, p.Arm
+	}
+	return stat.Median(bases), stat.Median(arms)
+}
