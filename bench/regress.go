@@ -14,6 +14,7 @@ import (
 	"supernode/bench/regress"
 	"supernode/bench/report"
 	"supernode/bench/revision"
+	"supernode/internal/terminal"
 )
 
 // regressOptions are the flags of "bench regress".
@@ -135,7 +136,7 @@ func (o *regressOptions) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	out := cmd.OutOrStdout()
-	if err := r.result.Table(out, inColour(out)); err != nil {
+	if err := r.result.Table(out, terminal.Colour(out)); err != nil {
 		return err
 	}
 	path, err := filepath.Abs(filepath.Join(o.out, regress.MarkdownFile))
