@@ -39,6 +39,10 @@ func readResult(name string, text []byte) (*result, error) {
 	if r.SlipHDR == "" || r.MeasuredFrom.IsZero() {
 		return nil, fmt.Errorf("read %s: was written by an older loadgen, without all that merging takes: run it again with this one", name)
 	}
+	if r.Errors == nil || r.Mix == nil || r.Replies == nil || r.Answered > r.Sent ||
+		slices.ContainsFunc(r.Segments, func(s segmentResult) bool { return s.Answered > s.Sent }) {
+		return nil, fmt.Errorf("read %s: was changed after loadgen --json wrote it: take it as it was", name)
+	}
 	var err error // the first
 	histogram := func(text string) *hdrhistogram.Histogram {
 		h, e := decode(text)
@@ -52,7 +56,7 @@ func readResult(name string, text []byte) (*result, error) {
 		s := &r.Segments[i]
 		s.latency, s.slip = histogram(s.LatencyHDR), histogram(s.SlipHDR)
 	}
-	if r.Generators == nil {
+	if len(r.Generators) == 0 {
 		r.Generators = []generator{{
 			File: name, MeasuredFrom: r.MeasuredFrom, IntervalNS: r.IntervalNS, OfferedQPS: r.OfferedQPS, Sent: r.Sent,
 			Answered: r.Answered, AnswerQPS: r.AnswerQPS, P50: r.LatencyUS.P50, P99: r.LatencyUS.P99, LimitedBy: r.LimitedBy,
