@@ -44,7 +44,8 @@ func newCommand(start func(*config) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "loadgen [flags] HOST:PORT",
 		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
-		Long: `Ask a DHT node (or, with --payload, another UDP server) questions over UDP at a fixed rate (or as fast as it answers), and measure its answers.
+		Long: `Ask a DHT node (or, with --payload, another UDP server) questions over UDP at a fixed rate (or as fast as it
+answers), and measure its answers.
 
 Queries leave on a schedule that never waits for answers, and latency runs from the time a query was due.
 Flows are distinct source addresses and ports. See docs/loadgen.md for what the numbers mean.`,
@@ -98,8 +99,8 @@ func (c *config) register(cmd *cobra.Command) {
 	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
-	f.StringVar(&c.csv, "csv", "", "write a row for each second, each part of --profile, and the whole as CSV to this file; -: to standard output")
-	f.StringVar(&c.benchfmt, "benchfmt", "", "write the result to this file in the Go benchmark format, for benchstat; -: to standard output")
+	f.StringVar(&c.csv, "csv", "", "write a row for each second, each part of --profile and the whole to this file; -: to standard output")
+	f.StringVar(&c.benchfmt, "benchfmt", "", "write the result for benchstat to this file; -: to standard output")
 	f.StringVar(&c.nodesFile, "nodes-file", "", "write the flows to this file as nodes: compact node info (BEP 5)")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
 	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")

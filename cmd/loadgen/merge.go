@@ -118,16 +118,21 @@ func doubts(all []*result) (warnings []string) {
 		same = same || slices.ContainsFunc(all[:i+1], func(o *result) bool { return o.Seed == r.Seed })
 	}
 	if together := to.Sub(from); float64(together) < 0.9*float64(longest) {
-		warnings = append(warnings, fmt.Sprintf("the measured intervals have only %v of %v in common, the sum of their rates may never have been reached: "+
-			"start the generators together, and set their clocks", max(0, together.Round(time.Millisecond)), time.Duration(longest).Round(time.Millisecond)))
+		warnings = append(warnings, fmt.Sprintf("the measured intervals have only %v of %v in common, the sum of their rates may "+
+			"never have been reached: start the generators together, and set their clocks",
+			max(0, together.Round(time.Millisecond)), time.Duration(longest).Round(time.Millisecond)))
 	}
 	if same {
 		warnings = append(warnings, "some have the same seed, and so the same node ids: give each generator a --seed of its own")
 	}
-	if slices.ContainsFunc(all, func(r *result) bool { return r.Profile != first.Profile || len(r.Segments) != len(first.Segments) }) {
+	if slices.ContainsFunc(all[1:], func(r *result) bool { return !first.sameProfile(r) }) {
 		warnings = append(warnings, "they have different profiles, and so no common segments: only the whole is merged")
 	}
 	return warnings
+}
+
+func (r *result) sameProfile(o *result) bool {
+	return r.Profile == o.Profile && len(r.Segments) == len(o.Segments)
 }
 
 func (r *result) ended() time.Time { return r.MeasuredFrom.Add(time.Duration(r.IntervalNS)) }

@@ -254,33 +254,3 @@ func (e *engine) sendDue(now int64) (wake int64) {
 	}
 	return wake
 }
-
-// absorb adds what another thread did in the same trial. The measured interval is then from the first thread's beginning to
-// the last one's end.
-func (t *trial) absorb(o *trial) {
-	if t.busiest == nil {
-		t.busiest = t.busy()
-	}
-	if busy := o.busy(); busy != nil && (t.busiest == nil || *busy > *t.busiest) {
-		t.busiest = busy
-	}
-	t.tally.add(&o.tally)
-	t.measureFrom, t.measureTo = min(t.measureFrom, o.measureFrom), max(t.measureTo, o.measureTo)
-	t.scheduled += o.scheduled
-	t.halted = t.halted || o.halted
-	t.before.add(o.before)
-	t.after.add(o.after)
-	t.final.Add(o.final)
-	for i := range t.segments {
-		t.segments[i].add(&o.segments[i])
-	}
-	t.progress.flows.add(o.progress.flows)
-	t.progress.infohashes.add(o.progress.infohashes)
-}
-
-func (r *reading) add(o reading) {
-	r.stats.Add(o.stats)
-	r.ran += o.ran
-	r.waited += o.waited
-	r.timed = r.timed && o.timed
-}
