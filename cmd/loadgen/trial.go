@@ -41,6 +41,7 @@ type trial struct {
 
 	measureFrom, measureTo int64 // as it really was
 	scheduled              int64 // queries that were due within it; before its end, those due before it
+	carried                int64 // of these, how many had not been sent when it began
 	halted                 bool
 	before, after          reading // at measureFrom and measureTo
 	final                  udp.Stats
@@ -166,6 +167,7 @@ func (e *engine) startMeasuring(now int64) error {
 	t.phase = phaseMeasure
 	t.startMeasuring()
 	t.scheduled = t.due()
+	t.carried = t.scheduled - t.pace.next
 	t.edge += int64(t.duration)
 	t.pace.limit = t.edge
 	t.before = e.read()
