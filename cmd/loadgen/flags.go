@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,8 @@ const (
 	maxInfohashes = 1 << 24
 	maxZipf       = 20
 	maxThreads    = 64
+
+	helpWidth = "100" // the longest line of --help, in columns
 )
 
 // newCommand builds the command line. start is called with what was parsed and checked.
@@ -75,6 +78,7 @@ Flows are distinct source addresses and ports. See docs/loadgen.md for what the 
 	}
 	c.register(cmd)
 	cmd.AddCommand(newMergeCommand())
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), "Flags.FlagUsages ", "Flags.FlagUsagesWrapped "+helpWidth+" "))
 	return cmd
 }
 

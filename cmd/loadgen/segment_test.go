@@ -13,7 +13,7 @@ import (
 func TestSegmentsAreJudgedAlone(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
-		warmup, sent int64 // queries
+		warmup, sent int64        // queries
 		segments     [2][2]uint64 // scheduled, sent
 		limited      [2][]string
 		total        []string
