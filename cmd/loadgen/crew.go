@@ -216,8 +216,8 @@ func (j *job) refuse(err error) {
 	j.done <- err
 }
 
-// choosePopularity sets which info_hashes are drawn, and how often. The last table is kept, as that of a million takes a
-// tenth of a second to make, in which the target's queries would wait.
+// choosePopularity says how often each of n info_hashes is drawn. The last table is kept, as that of a million takes a tenth
+// of a second to make, in which the target's queries would wait.
 func (c *crew) choosePopularity(n int, s float64) *popularity {
 	if c.unequal != nil && c.unequal.n == uint64(n) && c.unequal.s == s {
 		return c.unequal

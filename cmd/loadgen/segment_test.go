@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,4 +51,10 @@ func TestSegmentsAreJudgedAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Two slots share a cache line: the table of queries is most of the memory that the loop goes through.
+func TestSlotSize(t *testing.T) {
+	require.EqualValues(t, 32, unsafe.Sizeof(slot{}))
+	require.Less(t, maxLegs, 1<<8, "slot.segment")
 }
