@@ -42,6 +42,7 @@ const drawnRoom = 4 * batch
 type drawn struct {
 	curve    *curve
 	step     float64    // the mean distance of two queries of ours in the count of all
+	first    float64    // of ours in the count of all, if they are even
 	gaps     *rand.Rand // nil: they are even
 	position float64    // of the next to be made, in the count of all
 	made     int64
@@ -54,7 +55,8 @@ func newDrawn(p *params) *drawn {
 	if legs == nil {
 		legs = profile{{from: float64(p.rate), to: float64(p.rate), duration: p.duration}}
 	}
-	d := &drawn{curve: newCurve(p.warmup, legs), step: float64(p.part.threads()), position: float64(p.part.index)}
+	d := &drawn{curve: newCurve(p.warmup, legs), step: float64(p.part.threads()), first: float64(p.part.index)}
+	d.position = d.first
 	if p.arrivals == arrivePoisson {
 		const ownKind = 0x706f6973736f6e // apart from the stream that decides what is asked
 		d.gaps = rand.New(rand.NewPCG(p.seed^ownKind, mixBits(p.streamSeed()^ownKind)))
@@ -87,7 +89,22 @@ func (d *drawn) rate(at int64) float64 {
 	return d.curve.rate(time.Duration(at).Seconds()) / d.step
 }
 
-// between is how many queries of ours are due, or to be expected, from one time to another, in ns since the schedule began.
+// between is how many queries of ours are due from one time to before another, in ns since the schedule began: a number with
+// a fraction, of the mean rate.
 func (d *drawn) between(from, to int64) float64 {
 	return (d.curve.by(time.Duration(to).Seconds()) - d.curve.by(time.Duration(from).Seconds())) / d.step
+}
+
+// number is how many they are; at random, how many are to be expected.
+func (d *drawn) number(from, to int64) int64 {
+	if d.gaps != nil {
+		return int64(math.Round(d.between(from, to)))
+	}
+	return d.before(to) - d.before(from)
+}
+
+// before is how many of our queries, if they are even, are due before a time.
+func (d *drawn) before(at int64) int64 {
+	const rounding = 1e-6
+	return int64(math.Ceil((d.curve.by(time.Duration(at).Seconds())-d.first)/d.step - rounding))
 }

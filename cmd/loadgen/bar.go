@@ -42,16 +42,19 @@ const (
 )
 
 // barLine is an interval for a terminal of so many columns: what fits in all but the last, so that the line never wraps, as
-// one that has wrapped cannot be rewritten. What matters least is left out first.
+// one that has wrapped cannot be rewritten. What matters least is left out first: what was sent and offered, as the bar says
+// it too, then the median, then the bar.
 func barLine(i *interval, width int, colour bool) string {
 	g := i.glance()
-	words := []string{g.at, "", g.answered, g.lost, g.p50, g.p99, g.sent, g.offered, g.left}
+	words := []string{strings.TrimSpace(g.at), "", g.answered, g.lost, strings.TrimSuffix(g.p50, " µs"), g.p99, g.sent, g.offered, g.left}
 	room := width - 1
-	for _, dropped := range []int{6, 7, 4, 8, 3, 5} { // in words
-		if utf8.RuneCountInString(joined(words...)) <= room {
+	for _, drop := range []struct{ word, besides int }{
+		{6, shortestBar + 2}, {7, shortestBar + 2}, {4, shortestBar + 2}, {8, 0}, {3, 0}, {5, 0},
+	} {
+		if utf8.RuneCountInString(joined(words...))+drop.besides <= room {
 			break
 		}
-		words[dropped] = ""
+		words[drop.word] = ""
 	}
 	line := joined(words...)
 	used := utf8.RuneCountInString(line)

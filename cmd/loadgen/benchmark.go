@@ -25,14 +25,17 @@ var benchUnits = []struct{ name, better string }{
 func writeBenchmark(w io.Writer, r *result) error {
 	out := benchfmt.NewWriter(w)
 	for _, u := range benchUnits {
-		meta := benchfmt.UnitMetadata{UnitMetadataKey: benchfmt.UnitMetadataKey{Key: "better", Unit: u.name}, OrigUnit: u.name, Value: u.better}
+		meta := benchfmt.UnitMetadata{
+			UnitMetadataKey: benchfmt.UnitMetadataKey{Key: "better", Unit: u.name}, OrigUnit: u.name, Value: u.better,
+		}
 		if err := out.Write(&meta); err != nil {
 			return err
 		}
 	}
 	var config []benchfmt.Config
 	for _, c := range [][2]string{
-		{"goos", runtime.GOOS}, {"goarch", runtime.GOARCH}, {"pkg", "supernode/cmd/loadgen"}, {"loadgen", r.Version}, {"target", r.Target},
+		{"goos", runtime.GOOS}, {"goarch", runtime.GOARCH}, {"pkg", "supernode/cmd/loadgen"},
+		{"loadgen", r.Version}, {"target", r.Target},
 	} {
 		config = append(config, benchfmt.Config{Key: c[0], Value: []byte(c[1]), File: true})
 	}

@@ -68,26 +68,8 @@ func parseRequest(line []byte, c *config) (params, error) {
 	if r.Zipf != nil {
 		p.zipf = *r.Zipf
 	}
-	var err error
-	if r.DurationS != nil {
-		if p.duration, err = seconds(*r.DurationS); err != nil {
-			return p, fmt.Errorf("duration_s %v: %w", *r.DurationS, err)
-		}
-	}
-	if r.WarmupS != nil {
-		if p.warmup, err = seconds(*r.WarmupS); err != nil {
-			return p, fmt.Errorf("warmup_s %v: %w", *r.WarmupS, err)
-		}
-	}
-	if r.TimeoutS != nil {
-		if p.timeout, err = seconds(*r.TimeoutS); err != nil {
-			return p, fmt.Errorf("timeout_s %v: %w", *r.TimeoutS, err)
-		}
-	}
-	if r.GraceS != nil {
-		if p.grace, err = seconds(*r.GraceS); err != nil || p.grace < 0 {
-			return p, fmt.Errorf("grace_s %v: must be seconds, 0 to 1e9", *r.GraceS)
-		}
+	if err := r.times(&p); err != nil {
+		return p, err
 	}
 	if err := r.schedule(&p); err != nil {
 		return p, err
@@ -107,6 +89,31 @@ func parseRequest(line []byte, c *config) (params, error) {
 		return p, fmt.Errorf("flows %d: only %d were opened, start with a larger --flows", p.flows, c.flows)
 	}
 	return p, p.check("", p.timeout)
+}
+
+// times applies what the request says of durations.
+func (r *request) times(p *params) (err error) {
+	if r.DurationS != nil {
+		if p.duration, err = seconds(*r.DurationS); err != nil {
+			return fmt.Errorf("duration_s %v: %w", *r.DurationS, err)
+		}
+	}
+	if r.WarmupS != nil {
+		if p.warmup, err = seconds(*r.WarmupS); err != nil {
+			return fmt.Errorf("warmup_s %v: %w", *r.WarmupS, err)
+		}
+	}
+	if r.TimeoutS != nil {
+		if p.timeout, err = seconds(*r.TimeoutS); err != nil {
+			return fmt.Errorf("timeout_s %v: %w", *r.TimeoutS, err)
+		}
+	}
+	if r.GraceS != nil {
+		if p.grace, err = seconds(*r.GraceS); err != nil || p.grace < 0 {
+			return fmt.Errorf("grace_s %v: must be seconds, 0 to 1e9", *r.GraceS)
+		}
+	}
+	return nil
 }
 
 // schedule applies what the request says of arrivals and profile.

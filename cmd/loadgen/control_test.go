@@ -148,7 +148,7 @@ func TestControlSurvivesSilence(t *testing.T) {
 	first := c.trial(`{"rate": 0, "window": 10, "duration_s": 0.3, "mix": "ping=1"}`)
 	require.Equal(t, first.Sent, first.Lost)
 	require.GreaterOrEqual(t, first.Sent, uint64(20), "lost queries are replaced")
-	second := c.trial(`{"rate": 1000, "duration_s": 0.2, "mix": "find_node=1"}`)
+	second := c.trial(`{"rate": 1000, "duration_s": 0.2, "mix": "find_node=1", "timeout_s": 1}`)
 	require.Equal(t, second.Sent, second.Answered)
 	require.Equal(t, first.Sent, second.Late)
 	c.end()

@@ -132,11 +132,11 @@ func (c *crew) run(p params) (*result, error) {
 		c.halt()
 	}
 	for _, j := range jobs {
-		if e := <-j.done; e != nil || err != nil {
-			err = errors.Join(err, e)
-			continue
+		if e := <-j.done; err == nil && e == nil {
+			whole.absorb(j.trial)
+		} else if err == nil {
+			err = e // the first; what else there is follows from it
 		}
-		whole.absorb(j.trial)
 	}
 	<-seen
 	if err != nil {
@@ -162,21 +162,34 @@ func (c *crew) beginFeeds() (feeds []*feed, seen chan struct{}) {
 	return feeds, seen
 }
 
-// work does one job after the other, and in between answers the target, until there are no more.
-func (f *follower) work() (err error) {
-	for err == nil {
+// work does one job after the other, and in between answers the target, until there are no more. After an error there is
+// nothing left to do but to refuse jobs; the error is returned if there was none to tell it to.
+func (f *follower) work() error {
+	for {
 		select {
 		case j, more := <-f.jobs:
 			if !more {
 				return nil
 			}
-			err = f.do(j)
+			if err := f.do(j); err != nil {
+				return f.refuse(err, true)
+			}
 		default:
-			err = f.engine.idle() // which a new job ends
+			if err := f.engine.idle(); err != nil { // which a new job ends
+				return f.refuse(err, false)
+			}
 		}
 	}
+}
+
+// refuse ends all further trials.
+func (f *follower) refuse(err error, told bool) error {
 	for j := range f.jobs {
 		j.refuse(err)
+		told = true
+	}
+	if told {
+		return nil
 	}
 	return err
 }
@@ -203,8 +216,8 @@ func (j *job) refuse(err error) {
 	j.done <- err
 }
 
-// choosePopularity sets which info_hashes are drawn, and how often. The last table is kept, as that of a million takes a
-// tenth of a second to make, in which the target's queries would wait.
+// choosePopularity says how often each of n info_hashes is drawn. The last table is kept, as that of a million takes a tenth
+// of a second to make, in which the target's queries would wait.
 func (c *crew) choosePopularity(n int, s float64) *popularity {
 	if c.unequal != nil && c.unequal.n == uint64(n) && c.unequal.s == s {
 		return c.unequal

@@ -67,7 +67,9 @@ func (f *feed) publish(t *trial, now int64) (next int64) {
 
 // cut hands over the current interval because the phase ends, whose end was due at edge.
 func (f *feed) cut(t *trial, now, edge int64) {
-	f.handOver(t, now, edge)
+	if edge-t.begin > f.current.from { // or there was no such phase, as without a warm-up
+		f.handOver(t, now, edge)
+	}
 	f.next = edge + feedPeriod
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,8 @@ const (
 	maxInfohashes = 1 << 24
 	maxZipf       = 20
 	maxThreads    = 64
+
+	helpWidth = "100" // the longest line of --help, in columns
 )
 
 // newCommand builds the command line. start is called with what was parsed and checked.
@@ -44,7 +47,8 @@ func newCommand(start func(*config) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "loadgen [flags] HOST:PORT",
 		Short: "Ask a DHT node questions over UDP at a fixed rate, and measure its answers",
-		Long: `Ask a DHT node (or, with --payload, another UDP server) questions over UDP at a fixed rate (or as fast as it answers), and measure its answers.
+		Long: `Ask a DHT node (or, with --payload, another UDP server) questions over UDP at a fixed rate (or as fast as it
+answers), and measure its answers.
 
 Queries leave on a schedule that never waits for answers, and latency runs from the time a query was due.
 Flows are distinct source addresses and ports. See docs/loadgen.md for what the numbers mean.`,
@@ -74,6 +78,7 @@ Flows are distinct source addresses and ports. See docs/loadgen.md for what the 
 	}
 	c.register(cmd)
 	cmd.AddCommand(newMergeCommand())
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), "Flags.FlagUsages ", "Flags.FlagUsagesWrapped "+helpWidth+" "))
 	return cmd
 }
 
@@ -98,8 +103,8 @@ func (c *config) register(cmd *cobra.Command) {
 	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; packet: batched, past the kernel's UDP and IP on the way out, Linux, needs CAP_NET_RAW; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
-	f.StringVar(&c.csv, "csv", "", "write a row for each second, each part of --profile, and the whole as CSV to this file; -: to standard output")
-	f.StringVar(&c.benchfmt, "benchfmt", "", "write the result to this file in the Go benchmark format, for benchstat; -: to standard output")
+	f.StringVar(&c.csv, "csv", "", "write a row for each second, each part of --profile and the whole to this file; -: to standard output")
+	f.StringVar(&c.benchfmt, "benchfmt", "", "write the result for benchstat to this file; -: to standard output")
 	f.StringVar(&c.nodesFile, "nodes-file", "", "write the flows to this file as nodes: compact node info (BEP 5)")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress on standard error")
 	f.BoolVar(&c.floodOK, "i-may-flood-this", false, "allow a public target: you have its owner's consent")

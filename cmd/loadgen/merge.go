@@ -39,6 +39,10 @@ func readResult(name string, text []byte) (*result, error) {
 	if r.SlipHDR == "" || r.MeasuredFrom.IsZero() {
 		return nil, fmt.Errorf("read %s: was written by an older loadgen, without all that merging takes: run it again with this one", name)
 	}
+	if r.Errors == nil || r.Mix == nil || r.Replies == nil || r.Answered > r.Sent ||
+		slices.ContainsFunc(r.Segments, func(s segmentResult) bool { return s.Answered > s.Sent }) {
+		return nil, fmt.Errorf("read %s: was changed after loadgen --json wrote it: take it as it was", name)
+	}
 	var err error // the first
 	histogram := func(text string) *hdrhistogram.Histogram {
 		h, e := decode(text)
@@ -52,7 +56,7 @@ func readResult(name string, text []byte) (*result, error) {
 		s := &r.Segments[i]
 		s.latency, s.slip = histogram(s.LatencyHDR), histogram(s.SlipHDR)
 	}
-	if r.Generators == nil {
+	if len(r.Generators) == 0 {
 		r.Generators = []generator{{
 			File: name, MeasuredFrom: r.MeasuredFrom, IntervalNS: r.IntervalNS, OfferedQPS: r.OfferedQPS, Sent: r.Sent,
 			Answered: r.Answered, AnswerQPS: r.AnswerQPS, P50: r.LatencyUS.P50, P99: r.LatencyUS.P99, LimitedBy: r.LimitedBy,
@@ -114,16 +118,21 @@ func doubts(all []*result) (warnings []string) {
 		same = same || slices.ContainsFunc(all[:i+1], func(o *result) bool { return o.Seed == r.Seed })
 	}
 	if together := to.Sub(from); float64(together) < 0.9*float64(longest) {
-		warnings = append(warnings, fmt.Sprintf("the measured intervals have only %v of %v in common, the sum of their rates may never have been reached: "+
-			"start the generators together, and set their clocks", max(0, together.Round(time.Millisecond)), time.Duration(longest).Round(time.Millisecond)))
+		warnings = append(warnings, fmt.Sprintf("the measured intervals have only %v of %v in common, the sum of their rates may "+
+			"never have been reached: start the generators together, and set their clocks",
+			max(0, together.Round(time.Millisecond)), time.Duration(longest).Round(time.Millisecond)))
 	}
 	if same {
 		warnings = append(warnings, "some have the same seed, and so the same node ids: give each generator a --seed of its own")
 	}
-	if slices.ContainsFunc(all, func(r *result) bool { return r.Profile != first.Profile || len(r.Segments) != len(first.Segments) }) {
+	if slices.ContainsFunc(all[1:], func(r *result) bool { return !first.sameProfile(r) }) {
 		warnings = append(warnings, "they have different profiles, and so no common segments: only the whole is merged")
 	}
 	return warnings
+}
+
+func (r *result) sameProfile(o *result) bool {
+	return r.Profile == o.Profile && len(r.Segments) == len(o.Segments)
 }
 
 func (r *result) ended() time.Time { return r.MeasuredFrom.Add(time.Duration(r.IntervalNS)) }

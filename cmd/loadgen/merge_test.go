@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -203,4 +205,34 @@ func writeTestJSON(t *testing.T, name string, r result) {
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, text, 0o600))
+}
+
+// FuzzReadResult: a file is a result, or refused; nothing that it says makes reading, merging or writing it fail otherwise.
+func FuzzReadResult(f *testing.F) {
+	h := newHistogram()
+	record(h, 1000)
+	text, err := encode(h)
+	require.NoError(f, err)
+	whole := fmt.Sprintf(`{"target":"a:1","measured_from":"2026-01-02T03:04:05Z","latency_hdr":%q,"schedule_slip_hdr":%q}`, text, text)
+	f.Add([]byte(whole)) // lacks what there always is
+	whole = strings.Replace(whole, `{`, `{"errors":{"203":1},"mix":{"ping":{"sent":1}},"replies":{"ping":{"wrong":1}},`, 1)
+	rich := strings.Replace(whole, `{`, `{"walked":{},"seed":9,`, 1)
+	f.Add([]byte(whole))
+	f.Add([]byte(strings.Replace(whole, `{`, `{"segments":[{}],"generators":[],"walked":{"flows":1},`, 1)))
+	f.Add([]byte(strings.Replace(whole, `a:1`, `a:1","loop":"open","errors":{"203":-1},"sent":7,"x":"`, 1)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := readResult("a", text)
+		if err != nil {
+			return
+		}
+		other, err := readResult("b", []byte(rich))
+		require.NoError(t, err)
+		merged, _, err := mergeResults([]*result{r, other}, true)
+		if err != nil {
+			return
+		}
+		require.Equal(t, merged.Sent-merged.Answered, merged.Lost)
+		require.NoError(t, merged.summary(io.Discard))
+		require.NoError(t, writeBenchmark(io.Discard, merged))
+	})
 }

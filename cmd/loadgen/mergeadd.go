@@ -4,7 +4,7 @@ import "slices"
 
 // add adds what another generator measured at the same time. What follows from the sums is left to conclude.
 func (r *result) add(o *result) {
-	if r.Profile != o.Profile || len(r.Segments) != len(o.Segments) {
+	if !r.sameProfile(o) {
 		r.Profile, r.Segments = "", nil
 	}
 	for i := range r.Segments {

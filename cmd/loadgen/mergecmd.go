@@ -59,7 +59,7 @@ With one file, it is written in another form.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&files.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
-	f.StringVar(&files.csv, "csv", "", "write a row for each part of a profile, and one for the whole, as CSV to this file; -: to standard output")
+	f.StringVar(&files.csv, "csv", "", "write a row for each part of a profile and the whole to this file; -: to standard output")
 	f.StringVar(&files.benchfmt, "benchfmt", "", "write the result to this file in the Go benchmark format; -: to standard output")
 	f.StringVar(&hdr, "hdr", "", "write the percentiles to this .hgrm file")
 	f.BoolVar(&anyTarget, "any-target", false, "merge results of different targets: they are one server by several addresses")

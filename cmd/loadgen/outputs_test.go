@@ -23,7 +23,7 @@ func TestOutputsAgree(t *testing.T) {
 	})
 	dir := t.TempDir()
 	table, bench := filepath.Join(dir, "r.csv"), filepath.Join(dir, "r.txt")
-	o := loadgen(t, "--quiet", "--json", "-", "--csv", table, "--benchfmt", bench, "--timeout", "300ms", "--warmup", "100ms",
+	o := loadgen(t, "--quiet", "--json", "-", "--csv", table, "--benchfmt", bench, "--timeout", "1s", "--warmup", "100ms",
 		"--profile", "500@200ms,500..2000@1s", r.addr.String())
 	require.Equal(t, 0, o.status, o.stderr)
 	var got result

@@ -116,7 +116,11 @@ func (p *pace) unsent(t int64) int64 {
 		if next >= t {
 			return 0
 		}
-		return 1 + int64(p.drawn.between(next-p.start, t-p.start))
+		n := p.drawn.number(next-p.start, t-p.start)
+		if p.drawn.gaps != nil {
+			n++ // the next one, which is known
+		}
+		return n
 	}
 	return max(0, p.dueBy(t-1)-p.next)
 }

@@ -3,21 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"supernode/dht/wire"
-)
-
-// A result is generator_limited when it may say more about the generator than about the target: for one of
-// these reasons, by the name that generator_limited_by gives it.
-const (
-	limitRate  = 0.99      // "rate": in an open loop, no more than this part of what was offered was sent
-	limitSlip  = 1_000_000 // "slip": in an open loop, 1 % of the queries were sent later than this, in ns
-	limitBusy  = 0.95      // "busy": in a closed loop, a thread ran, or waited for a processor, this part of the time
-	limitDrops = 1e-4      // "drops": of queries or answers, this part was lost within the generator's own machine
 )
 
 // result is the outcome of a trial. Names are a contract with whoever reads the JSON.
@@ -252,45 +242,6 @@ func (t *trial) busy() *float64 {
 	}
 	busy := float64(t.after.ran-t.before.ran+t.after.waited-t.before.waited) / float64(interval)
 	return &busy
-}
-
-// judge says whether the generator was the limit: of the whole, or of a part of its profile.
-func (r *result) judge() {
-	r.LimitedBy = []string{}
-	limited := func(by string) {
-		if r.Limited = true; !slices.Contains(r.LimitedBy, by) {
-			r.LimitedBy = append(r.LimitedBy, by)
-		}
-	}
-	if r.Loop == "open" {
-		for _, by := range lateOrShort(r.Scheduled, r.Sent, r.slip) {
-			limited(by)
-		}
-		for _, s := range r.Segments {
-			for _, by := range s.LimitedBy {
-				limited(by)
-			}
-		}
-	} else if r.GeneratorBusy != nil && *r.GeneratorBusy >= limitBusy {
-		limited("busy")
-	}
-	s := r.SendErrors
-	refused := s.Permission + s.NoBuffer + s.Unreachable + s.Other
-	if ratio(refused+r.ReceiveDrops, r.Sent) > limitDrops {
-		limited("drops")
-	}
-}
-
-// lateOrShort says whether an open loop kept to its schedule. One query that is missing may be rounding.
-func lateOrShort(scheduled, sent uint64, slip *hdrhistogram.Histogram) []string {
-	by := []string{}
-	if float64(sent) <= limitRate*float64(scheduled)-1 {
-		by = append(by, "rate")
-	}
-	if slip.ValueAtQuantile(99) > limitSlip {
-		by = append(by, "slip")
-	}
-	return by
 }
 
 // ratio is a/b, and 0 if there is nothing.

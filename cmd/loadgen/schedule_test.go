@@ -232,6 +232,7 @@ func TestUnsent(t *testing.T) {
 		{rate: 1000, duration: 10 * time.Second, part: part{1, 4}},
 		{rate: 1000, duration: 10 * time.Second, arrivals: arrivePoisson},
 		{rate: 1000, duration: 10 * time.Second, profile: profile{{from: 0, to: 2000, duration: 10 * time.Second}}},
+		{rate: 1000, duration: 10 * time.Second, part: part{2, 3}, profile: profile{{from: 0, to: 2000, duration: 10 * time.Second}}},
 	} {
 		all := len(dueTimes(p, 3, 3+10e9))
 		c := paceOf(&p, 3)
@@ -240,7 +241,7 @@ func TestUnsent(t *testing.T) {
 			c.due(c.next)
 			c.next++
 		}
-		delta := 1.0
+		delta := 0.0
 		if p.arrivals == arrivePoisson {
 			delta = 5 * math.Sqrt(5000)
 		}

@@ -41,8 +41,11 @@ func (s *segment) close(t *trial, i int, at int64) {
 	to = min(to, at)
 	s.duration = max(0, to-from)
 	s.scheduled = int64(s.sent)
+	if i == 0 {
+		s.scheduled -= min(s.scheduled, t.carried)
+	}
 	if next := max(t.pace.due(t.pace.next), from); next < to {
-		s.scheduled += int64(t.pace.drawn.between(next-t.pace.start, to-t.pace.start) + 0.5)
+		s.scheduled += t.pace.drawn.number(next-t.pace.start, to-t.pace.start)
 	}
 }
 

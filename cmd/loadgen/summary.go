@@ -17,24 +17,7 @@ func (r *result) summary(w io.Writer) error {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	loop := fmt.Sprintf("offered %s", perSecond(r.OfferedQPS))
-	if r.Arrivals == arrivePoisson {
-		loop += " at random"
-	}
-	if r.Profile != "" {
-		loop += " on average"
-	}
-	if r.Loop == "closed" {
-		loop = fmt.Sprintf("closed loop, %d outstanding", r.Window)
-	}
-	from := count(uint64(r.Flows)) + " flows"
-	if r.Threads > 1 {
-		from += fmt.Sprintf(" of %d threads", r.Threads)
-	}
-	if len(r.Generators) > 1 {
-		from += fmt.Sprintf(" of %d generators", len(r.Generators))
-	}
-	row("target", "%s, %s, %s, measured for %.1f s", r.Target, loop, from, float64(r.IntervalNS)/1e9)
+	row("target", "%s, %s, %s, measured for %.1f s", r.Target, r.offer(), r.origin(), float64(r.IntervalNS)/1e9)
 	row("sent", "%s, %s", count(r.Sent), perSecond(r.SendQPS))
 	row("answered", "%s, %s", count(r.Answered), perSecond(r.AnswerQPS))
 	row("lost", "%s, %.3f %%", count(r.Lost), 100*r.LossRatio)
@@ -53,15 +36,7 @@ func (r *result) summary(w io.Writer) error {
 	if r.Loop == "open" {
 		row("slip", "p99 %s, max %s µs", thousands(r.SlipUS.P99), thousands(r.SlipUS.Max))
 	}
-	for _, s := range r.Segments {
-		row(s.Rates, "answered %s, lost %.3f %%, p50 %s, p99 %s µs%s", perSecond(s.AnswerQPS), 100*s.LossRatio,
-			thousands(s.LatencyUS.P50), thousands(s.LatencyUS.P99), limitedWords(s.LimitedBy))
-	}
-	if len(r.Generators) > 1 {
-		for _, g := range r.Generators {
-			row(g.File, "answered %s, p50 %s, p99 %s µs%s", perSecond(g.AnswerQPS), thousands(g.P50), thousands(g.P99), limitedWords(g.LimitedBy))
-		}
-	}
+	r.parts(row)
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -71,6 +46,48 @@ func (r *result) summary(w io.Writer) error {
 	tellLimits(&b, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// offer says what was offered.
+func (r *result) offer() string {
+	if r.Loop == "closed" {
+		return fmt.Sprintf("closed loop, %d outstanding", r.Window)
+	}
+	text := "offered " + perSecond(r.OfferedQPS)
+	if r.Arrivals == arrivePoisson {
+		text += " at random"
+	}
+	if r.Profile != "" {
+		text += " on average"
+	}
+	return text
+}
+
+// origin says where from.
+func (r *result) origin() string {
+	text := count(uint64(r.Flows)) + " flows"
+	if r.Threads > 1 {
+		text += fmt.Sprintf(" of %d threads", r.Threads)
+	}
+	if len(r.Generators) > 1 {
+		text += fmt.Sprintf(" of %d generators", len(r.Generators))
+	}
+	return text
+}
+
+// parts has a row for each part of a profile, and each of several generators.
+func (r *result) parts(row func(name, format string, args ...any)) {
+	for _, s := range r.Segments {
+		row(s.Rates, "answered %s, lost %.3f %%, p50 %s, p99 %s µs%s", perSecond(s.AnswerQPS), 100*s.LossRatio,
+			thousands(s.LatencyUS.P50), thousands(s.LatencyUS.P99), limitedWords(s.LimitedBy))
+	}
+	if len(r.Generators) < 2 {
+		return
+	}
+	for _, g := range r.Generators {
+		row(g.File, "answered %s, p50 %s, p99 %s µs%s", perSecond(g.AnswerQPS), thousands(g.P50), thousands(g.P99),
+			limitedWords(g.LimitedBy))
+	}
 }
 
 // methodNames is the keys of Mix in the order they are shown.
@@ -102,29 +119,6 @@ func (c replyCount) words(replies uint64) string {
 		text += fmt.Sprintf(", %s wrong", count(c.Wrong))
 	}
 	return text
-}
-
-// limitedWords marks a part of the result of which the generator was the limit.
-func limitedWords(by []string) string {
-	if len(by) == 0 {
-		return ""
-	}
-	return ", generator limited (" + strings.Join(by, ", ") + ")"
-}
-
-// tellLimits says, a line each, why the generator was the limit, and what to do about it.
-func tellLimits(w io.Writer, r *result) {
-	for _, by := range r.LimitedBy {
-		fmt.Fprintf(w, "generator limited: %s\n", limitText[by])
-	}
-}
-
-// limitText explains the members of generator_limited_by.
-var limitText = map[string]string{
-	"rate":  "it could not send at the rate offered: lower it, or give it more --threads, or faster processors",
-	"slip":  "one query in a hundred left more than 1 ms late, and latencies include that: lower the rate, give it more --threads, or processors of its own (--cpu)",
-	"busy":  "a thread was never idle, the target may be faster than this: give it more --threads",
-	"drops": "this machine dropped queries or answers of its own (send_errors, receive_drops), and they count as lost: lower the rate, or see its firewall, routes and net.core.rmem_max",
 }
 
 func count(n uint64) string {

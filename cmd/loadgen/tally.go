@@ -47,31 +47,6 @@ func (t *tally) startMeasuring() {
 	t.late, t.unparseable, t.unmatched, t.wrongFlow, t.stray, t.served = 0, 0, 0, 0, 0, 0
 }
 
-// add adds what another thread has counted.
-func (t *tally) add(o *tally) {
-	t.totalSent += o.totalSent
-	t.totalAnswered += o.totalAnswered
-	t.totalLost += o.totalLost
-	for m := range t.sent {
-		t.sent[m] += o.sent[m]
-		t.answered[m] += o.answered[m]
-	}
-	t.errors.merge(&o.errors)
-	t.duplicate += o.duplicate
-	t.latency.Merge(o.latency) // they have the same buckets, so that nothing is rounded or dropped
-	t.slip.Merge(o.slip)
-	for m := range t.replies {
-		t.replies[m].merge(&o.replies[m])
-	}
-	t.late += o.late
-	t.unparseable += o.unparseable
-	t.unmatched += o.unmatched
-	t.wrongFlow += o.wrongFlow
-	t.stray += o.stray
-	t.served += o.served
-	t.answersInInterval += o.answersInInterval
-}
-
 func sum(counts *[wire.Methods]uint64) (n uint64) {
 	for _, c := range counts {
 		n += c

@@ -1,21 +1,15 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"supernode/dht/wire"
-	"supernode/internal/pin"
 )
 
 // Parts are the whole, none of them more than one larger than another.
@@ -131,11 +125,11 @@ func TestThreadsUnderControl(t *testing.T) {
 	r := startResponder(t, good)
 	c := startControlled(t, "--threads", "3", "--flows", "30", "--timeout", "1s", "--warmup", "0s", "--mix", "ping=1", r.addr.String())
 	require.Equal(t, 30, c.next("ready").Flows)
-	first := c.trial(`{"rate": 600, "duration_s": 0.2}`)
+	first := c.trial(`{"rate": 600, "duration_s": 0.5}`)
 	known := r.all()
 	require.EqualValues(t, len(known), first.Sent)
 	require.Len(t, flowsOf(known), 30)
-	few := c.trial(`{"rate": 600, "duration_s": 0.2, "flows": 10, "arrivals": "poisson"}`)
+	few := c.trial(`{"rate": 600, "duration_s": 0.5, "flows": 10, "arrivals": "poisson"}`)
 	require.Equal(t, arrivePoisson, few.Arrivals)
 	require.Len(t, flowsOf(r.all()[len(known):]), 10)
 	require.Contains(t, c.askBadly(`{"flows": 2}`), "flows 2: must be at least one for each of 3 threads")
@@ -164,36 +158,6 @@ func TestThreadsUnderControl(t *testing.T) {
 	require.Contains(t, c.askBadly(`{"profile": "500"}`), "profile: \"500\": must be")
 	require.Contains(t, c.askBadly(`{"arrivals": "odd"}`), `arrivals "odd": must be constant or poisson`)
 	require.Contains(t, c.askBadly(`{"arrivals": "poisson", "rate": 0}`), "in a closed loop the answers decide")
-	c.end()
-}
-
-// Each thread is on the processor that the list has for it.
-func TestThreadsArePinned(t *testing.T) {
-	t.Parallel()
-	var may unix.CPUSet
-	require.NoError(t, unix.SchedGetaffinity(0, &may))
-	var cpus pin.List
-	for cpu := 1023; cpu >= 0 && len(cpus) < 2; cpu-- {
-		if may.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	r := startResponder(t, good)
-	c := startControlled(t, "--threads", "2", "--cpu", cpus.String(), r.addr.String())
-	c.next("ready")
-	alone := map[string]bool{}
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", c.cmd.Process.Pid))
-	require.NoError(t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		_, after, _ := bytes.Cut(text, []byte("Cpus_allowed_list:"))
-		list, _, _ := bytes.Cut(after, []byte("\n"))
-		alone[string(bytes.TrimSpace(list))] = true
-	}
-	for _, cpu := range cpus {
-		require.Contains(t, alone, fmt.Sprint(cpu))
-	}
 	c.end()
 }
 

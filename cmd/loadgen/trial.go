@@ -41,6 +41,7 @@ type trial struct {
 
 	measureFrom, measureTo int64 // as it really was
 	scheduled              int64 // queries that were due within it; before its end, those due before it
+	carried                int64 // of these, how many had not been sent when it began
 	halted                 bool
 	before, after          reading // at measureFrom and measureTo
 	final                  udp.Stats
@@ -166,6 +167,7 @@ func (e *engine) startMeasuring(now int64) error {
 	t.phase = phaseMeasure
 	t.startMeasuring()
 	t.scheduled = t.due()
+	t.carried = t.scheduled - t.pace.next
 	t.edge += int64(t.duration)
 	t.pace.limit = t.edge
 	t.before = e.read()
@@ -253,34 +255,4 @@ func (e *engine) sendDue(now int64) (wake int64) {
 		return t.edge
 	}
 	return wake
-}
-
-// absorb adds what another thread did in the same trial. The measured interval is then from the first thread's beginning to
-// the last one's end.
-func (t *trial) absorb(o *trial) {
-	if t.busiest == nil {
-		t.busiest = t.busy()
-	}
-	if busy := o.busy(); busy != nil && (t.busiest == nil || *busy > *t.busiest) {
-		t.busiest = busy
-	}
-	t.tally.add(&o.tally)
-	t.measureFrom, t.measureTo = min(t.measureFrom, o.measureFrom), max(t.measureTo, o.measureTo)
-	t.scheduled += o.scheduled
-	t.halted = t.halted || o.halted
-	t.before.add(o.before)
-	t.after.add(o.after)
-	t.final.Add(o.final)
-	for i := range t.segments {
-		t.segments[i].add(&o.segments[i])
-	}
-	t.progress.flows.add(o.progress.flows)
-	t.progress.infohashes.add(o.progress.infohashes)
-}
-
-func (r *reading) add(o reading) {
-	r.stats.Add(o.stats)
-	r.ran += o.ran
-	r.waited += o.waited
-	r.timed = r.timed && o.timed
 }
