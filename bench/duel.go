@@ -124,7 +124,7 @@ func (d *duel) awaitAnswer(ctx context.Context) error {
 			return err
 		}
 		if time.Now().After(give) {
-			return fmt.Errorf("%s has not answered for %v", d.null, readyTimeout)
+			return fmt.Errorf("%s has not answered for %v: %s", d.null, readyTimeout, t.Problem)
 		}
 	}
 }

@@ -7,7 +7,8 @@
 // # What is fair
 //
 // The generator has one core of the lab to itself, with the receive work of its interface, which is charged to it: time on
-// the core is the generator's process from its start to its end, and its interface's kernel thread. The other core has the
+// the core is the generator's process from its start to its end, what it takes to get going included, and its interface's
+// kernel thread. The other core has the
 // null server, which only sends datagrams back. It can still be the limit, as an answer costs it about what it costs the
 // fastest generator. So the figure to compare is not answers a second, which that caps, but answers a second of the
 // generator's own time on its core; and a trial in which the server's core was the busier one is marked. What a generator
