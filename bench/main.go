@@ -94,7 +94,7 @@ Exit status: 0 done, 1 failed, 2 a mistake on the command line, 130 interrupted 
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), reportCommand(), labCommand())
+	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), reportCommand(), selfTestCommand(), labCommand())
 	return root
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strconv"
 	"time"
@@ -163,11 +164,19 @@ func (r *Rig) Close() error {
 // RSS is the server's resident memory in bytes.
 func (r *Rig) RSS() (uint64, error) { return measure.RSS(r.server.PID()) }
 
+// Signal sends the server a signal.
+func (r *Rig) Signal(s os.Signal) error {
+	if err := r.server.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("send %v to %s: %w", s, r.server, err)
+	}
+	return nil
+}
+
 // Port is the one the server answers on.
 func (r *Rig) Port() uint16 { return r.server.addr.Port() }
 
 var rulesets = map[plan.Arm]lab.Ruleset{
-	plan.Off: lab.RulesPlain, plan.Control: lab.RulesPlain,
+	plan.Off: lab.RulesPlain, plan.Control: lab.RulesPlain, plan.Burn: lab.RulesPlain,
 	plan.On: lab.RulesStateful, plan.Notrack: lab.RulesNotrack,
 }
 

@@ -6,6 +6,9 @@
 //	null-server [--batch N] [--nodes N] [--priority auto|normal] ADDR:PORT
 //
 // With --batch 1 there is a system call for each datagram, which shows what batching buys.
+//
+// With --burn, which is for measurements that are themselves put to the test, it wastes a known amount of work for each
+// answer (package burn), from SIGUSR1 on and until SIGUSR2: one process is both sides of a comparison.
 package main
 
 import (
@@ -18,9 +21,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"supernode/dht/wire"
+	"supernode/internal/burn"
 	"supernode/internal/pin"
 	"supernode/internal/udp"
 )
@@ -38,6 +43,8 @@ func run(args []string, stderr io.Writer) error {
 	batch := flags.Int("batch", 64, "move up to `N` datagrams by one system call, 1 to 1024")
 	nodes := flags.Int("nodes", 8, "`N` nodes in a reply to find_node or get_peers, 0 to 8")
 	priority := flags.String("priority", "auto", "`CLASS` of the thread that answers: normal, or auto, which is SCHED_RR where we may")
+	var waste waste
+	flags.Var(&waste.each, "burn", "waste so much processor `TIME` for each answer, or turns of a loop as in 800x, between SIGUSR1 and SIGUSR2")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -66,10 +73,41 @@ func run(args []string, stderr io.Writer) error {
 		close(ended)
 		transport.Wake()
 	}()
-	return errors.Join(serve(transport, *batch, newReplies(*nodes), ended), transport.Close())
+	waste.follow(ended)
+	return errors.Join(serve(transport, *batch, newReplies(*nodes), &waste, ended), transport.Close())
 }
 
-func serve(transport udp.Transport, batch int, r *replies, ended <-chan struct{}) error {
+// waste is what each answer costs besides, while it is on.
+type waste struct {
+	each burn.Burner
+	on   atomic.Bool
+}
+
+// follow has signals switch the waste on and off until ended. Signals that come fast may be one: the last counts.
+func (w *waste) follow(ended <-chan struct{}) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case s := <-signals:
+				w.on.Store(s == syscall.SIGUSR1)
+			case <-ended:
+				return
+			}
+		}
+	}()
+}
+
+// of wastes what n answers cost besides.
+func (w *waste) of(n int) {
+	if w.on.Load() {
+		w.each.Burn(n)
+	}
+}
+
+func serve(transport udp.Transport, batch int, r *replies, w *waste, ended <-chan struct{}) error {
 	in, out := udp.NewInbox(batch), udp.NewOutbox(batch)
 	for {
 		n, err := transport.Receive(in, -1)
@@ -81,6 +119,7 @@ func serve(transport udp.Transport, batch int, r *replies, ended <-chan struct{}
 				out.Add(answer, in.Source(i), in.Local(i))
 			}
 		}
+		w.of(out.Len())
 		transport.Send(out, in.Socket())
 		select {
 		case <-ended:
