@@ -74,6 +74,21 @@ peers-programs: all
 bench-load: all
 	bin/bench load
 
+# Do the measurements find a slow-down that is known to be there, and none where there is none? Half an hour. REPS are the
+# repetitions of each self-test. make bench-noise says how long slices should be on this machine.
+REPS ?= 20
+.PHONY: bench-selftest bench-noise burn-programs
+bench-selftest: burn-programs
+	bin/bench conntrack --self-test --reps $(REPS)
+	bin/bench selftest regress --reps $(REPS)
+
+bench-noise: burn-programs
+	bin/bench selftest noise
+
+# A supernode that can be told to waste time (--burn); nothing of that is in the others.
+burn-programs: all
+	$(GO) build -trimpath -tags burn -ldflags '-s -w -X main.version=$(VERSION)' -o bin/supernode-burn ./cmd/supernode
+
 # The profile by which the compiler optimises supernode.
 pgo:
 	scripts/pgo.sh

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,4 +41,28 @@ func TestNoReply(t *testing.T) {
 	for _, query := range []string{"", "1:y1:qe", "g1:t4:abc1:y1:qe", "d1:q4:what1:t4:abcd1:y1:qe"} {
 		require.Equal(t, "before", string(newReplies(8).appendTo([]byte("before"), []byte(query))), query)
 	}
+}
+
+// A server that wastes nothing wastes nothing, and signals switch it on and off.
+func TestWaste(t *testing.T) {
+	var w waste
+	require.NoError(t, w.each.Set("1x"))
+	ended := make(chan struct{})
+	defer close(ended)
+	w.follow(ended)
+	require.False(t, w.on.Load())
+	for _, c := range []struct {
+		signal syscall.Signal
+		on     bool
+	}{{syscall.SIGUSR1, true}, {syscall.SIGUSR1, true}, {syscall.SIGUSR2, false}, {syscall.SIGUSR1, true}} {
+		require.NoError(t, syscall.Kill(os.Getpid(), c.signal))
+		require.Eventually(t, func() bool { return w.on.Load() == c.on }, 10*time.Second, time.Millisecond)
+		w.of(3)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	var said bytes.Buffer
+	require.ErrorContains(t, run([]string{"--burn", "much", "127.0.0.1:0"}, &said), "much")
+	require.ErrorContains(t, run(nil, &said), "want null-server")
 }
