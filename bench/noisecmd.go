@@ -32,8 +32,8 @@ Needs root, and the programs beside it: make bench-selftest builds them.`,
 			}
 			study := slices.Study{Rounds: rounds, Blocks: blocks, Load: slices.DefaultLoad(), Seed: seed}
 			for _, length := range lengths {
-				if length < 10*time.Millisecond || length > 10*time.Second {
-					return usagef("--lengths %v: must be 10ms to 10s", length)
+				if length < shortestSlice || length > longestSlice {
+					return usagef("--lengths %v: must be %v to %v", length, shortestSlice, longestSlice)
 				}
 				study.Settings = append(study.Settings, slices.Setting{Warmup: warmup, Length: length})
 			}

@@ -24,6 +24,12 @@ const (
 	selfTestPage   = "selftest.md"
 )
 
+// Shorter slices measure their own edges, and longer ones the machine's drift.
+const (
+	shortestSlice = 10 * time.Millisecond
+	longestSlice  = 10 * time.Second
+)
+
 // selfTestOptions are the flags of "bench selftest regress".
 type selfTestOptions struct {
 	quick     bool
@@ -31,6 +37,9 @@ type selfTestOptions struct {
 	reps      int
 	rounds    int
 	blocks    int
+	calibrate int
+	warmup    time.Duration
+	length    time.Duration
 	slowdowns []float64
 	serverCmd string
 	seed      uint64
@@ -55,7 +64,8 @@ func selfTestRegressCommand() *cobra.Command {
 		Long: `regress compares a server with itself, as it is and made slower by known shares of the CPU time that a query takes, again
 and again, and judges each comparison as a regression job would, its confirmation run included. It tells how often each
 slow-down was found, with exact intervals, and how often one was where there is none.
-Needs root, and the programs beside it: make bench-selftest builds them. A quarter of an hour; --quick is two minutes.
+Needs root, and the programs beside it: make bench-selftest builds them. Twenty minutes; --quick is two. What an interrupted
+one has done is told.
 
 Raw slices, selftest.json and selftest.md go to DIR.`,
 		Args: noArguments,
@@ -67,7 +77,10 @@ Raw slices, selftest.json and selftest.md go to DIR.`,
 	f.StringVar(&o.out, "out", "", "`DIR` for records and rates, which must not hold records yet (default out/selftest-DATE-TIME)")
 	f.IntVar(&o.reps, "reps", 20, "`N` repetitions")
 	f.IntVar(&o.rounds, "rounds", 1, "`N` rounds a decision rests on, each with new processes")
-	f.IntVar(&o.blocks, "blocks", 8, "`N` blocks in each round")
+	f.IntVar(&o.blocks, "blocks", 7, "`N` blocks in each round")
+	f.IntVar(&o.calibrate, "calibration", 16, "`N` blocks in which the cost of a query and of wasted work are measured first")
+	f.DurationVar(&o.warmup, "warmup", slices.DefaultLoad().Warmup, "`TIME` of each slice that is thrown away")
+	f.DurationVar(&o.length, "length", slices.DefaultLoad().Length, "`TIME` of each slice that is measured (see bench selftest noise)")
 	f.Float64SliceVar(&o.slowdowns, "slowdowns", []float64{0, 5, 10, 20}, "`LIST` of slow-downs in per cent; 0 is none, for false alarms")
 	f.StringVar(&o.serverCmd, "server-cmd", "", "`COMMAND` of the server; {addr} in it stands for ADDR:PORT, {burn} for the work to waste (default supernode-burn)")
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides order and queries (default from the clock)")
@@ -80,6 +93,9 @@ func (o *selfTestOptions) check(given func(string) bool) error {
 	}
 	if o.quick && !given("slowdowns") {
 		o.slowdowns = []float64{0, 20}
+	}
+	if o.quick && !given("calibration") {
+		o.calibrate = 8
 	}
 	if !given("seed") {
 		o.seed = fromClock()
@@ -96,6 +112,10 @@ func (o *selfTestOptions) check(given func(string) bool) error {
 		return usagef("--reps %d: must be 1 to %d", o.reps, maxBlocks)
 	case len(o.slowdowns) == 0 || len(o.slowdowns) > 8:
 		return usagef("--slowdowns: give 1 to 8, not %d", len(o.slowdowns))
+	case o.calibrate < 1 || o.calibrate > maxBlocks:
+		return usagef("--calibration %d: must be 1 to %d", o.calibrate, maxBlocks)
+	case o.warmup < 0 || o.length < shortestSlice || o.length > longestSlice:
+		return usagef("--warmup %v --length %v: must not be negative, nor the second less than %v or more than %v", o.warmup, o.length, shortestSlice, longestSlice)
 	case o.rounds < 1 || o.blocks < 1 || o.rounds > maxBlocks/o.blocks:
 		return usagef("--rounds %d --blocks %d: must be at least 1, and no more than %d blocks in all", o.rounds, o.blocks, maxBlocks)
 	}
@@ -117,23 +137,21 @@ func (o *selfTestOptions) run(cmd *cobra.Command) error {
 	p := newProgress(cmd.ErrOrStderr(), 0, 0, 0)
 	test := slices.SelfTest{
 		Server: o.serverCmd, Null: tools.null, Generator: tools.loadgen,
-		Reps: o.reps, Load: slices.DefaultLoad(), Size: slices.Size{Rounds: o.rounds, Blocks: o.blocks}, Calibrate: 16,
+		Reps: o.reps, Load: slices.DefaultLoad(), Size: slices.Size{Rounds: o.rounds, Blocks: o.blocks}, Calibrate: o.calibrate,
 		Seed: o.seed, Judge: judgeSlices, Say: p.say,
 	}
+	test.Load.Warmup, test.Load.Length = o.warmup, o.length
 	for _, s := range o.slowdowns {
 		test.Slowdowns = append(test.Slowdowns, s/100)
-	}
-	if o.quick {
-		test.Calibrate = 8
 	}
 	found, err := recordSlices(o.out, func(record func(slices.Slice) error) (slices.Findings, error) {
 		test.Record = record
 		return test.Run(cmd.Context())
 	})
-	if err != nil {
+	if len(found.Repetitions) == 0 {
 		return err
 	}
-	return writeFindings(o.out, found, cmd.OutOrStdout())
+	return errors.Join(err, writeFindings(o.out, found, cmd.OutOrStdout()))
 }
 
 // sliceTools are the programs that slices are measured with, beside the server.

@@ -32,7 +32,8 @@ type armSelfTest struct {
 	progress     *progress
 }
 
-// selfTestSpec is the plan of one repetition: a quick run, a dozen seconds.
+// selfTestSpec is the plan of one repetition: a quick run, half a minute. Its blocks are as many as it takes, in simulation, until
+// most runs have a control narrow enough to say anything (package report tests that).
 func selfTestSpec(blocks int, seed uint64) plan.Spec {
 	spec := plan.Quick()
 	spec.Seed, spec.Blocks, spec.Patterns = seed, blocks, []plan.Pattern{plan.Few}
@@ -44,6 +45,7 @@ func selfTestSpec(blocks int, seed uint64) plan.Spec {
 // run makes the repetitions. The findings hold those that were whole.
 func (t *armSelfTest) run(ctx context.Context) (f armFindings, err error) {
 	defer t.progress.clear()
+	defer func() { f.sum() }()
 	l, err := buildLab(ctx, lab.Default())
 	if err != nil {
 		return f, err
@@ -73,7 +75,6 @@ func (t *armSelfTest) run(ctx context.Context) (f armFindings, err error) {
 		t.progress.say("repetition %d of %d, %.0f s: burn %s (%.3f), control %s (%.3f)", rep+1, t.reps, r.Seconds,
 			r.Burn.Verdict, r.Burn.Ratio, r.Control.Verdict, r.Control.Ratio)
 	}
-	f.sum()
 	return f, nil
 }
 
@@ -98,7 +99,8 @@ func burning(rig *trial.Rig, arm plan.Arm) error {
 
 const (
 	probeTurns      = 1500 // take two or three microseconds, and stand out of the noise of as long a query
-	calibrateBlocks = 12
+	calibrateBlocks = 12   // no more than the repetitions have, but enough to be sure that wasted work costs something
+	calibrateLeast  = 4
 )
 
 // calibrate chooses the rate, and measures what a query takes at it and what a turn does flat out.
@@ -125,7 +127,7 @@ func (t *armSelfTest) calibrate(ctx context.Context, l *lab.Lab, spec plan.Spec)
 	rate = plan.Rate(float64(pilot.Answered) / (float64(pilot.Duration) / 1e9))
 	var queries []float64
 	var flatOut []stat.Pair
-	for block := range calibrateBlocks {
+	for block := range min(calibrateBlocks, max(calibrateLeast, t.blocks)) {
 		costs := map[plan.Arm]float64{}
 		seed := t.seed + uint64(block)
 		for _, number := range slices.Order(t.seed, block, 0, 2) {

@@ -44,8 +44,8 @@ type SelfTest struct {
 // armName is what the subject is called that is slower by a share.
 func armName(share float64) string { return fmt.Sprintf("%+.4g %%", 100*share) }
 
-// Run builds a lab, calibrates, makes the repetitions and takes the lab down, however it ends. What was measured until an
-// error is returned beside it.
+// Run builds a lab, calibrates, makes the repetitions and takes the lab down, however it ends. Beside an error it returns
+// what the repetitions say that were whole.
 func (t SelfTest) Run(ctx context.Context) (f Findings, err error) {
 	if t.Judge == nil || t.Reps < 1 || len(t.Slowdowns) == 0 || t.Size.Rounds < 1 || t.Size.Blocks < 1 {
 		return f, errors.New("self-test: it needs a judge, slow-downs, and at least one repetition, round and block")
@@ -54,7 +54,10 @@ func (t SelfTest) Run(ctx context.Context) (f Findings, err error) {
 	if err != nil {
 		return f, err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
+	defer func() {
+		f.sum(t.Slowdowns)
+		err = errors.Join(err, l.Close())
+	}()
 	t.Say("measuring what a query and the work to waste cost")
 	f.Load, f.Size, f.Seed, f.Warnings = t.Load, t.Size, t.Seed, l.Warnings()
 	if f.Calibration, err = Calibrate(ctx, l, t.Server, t.Generator, t.Load, t.Calibrate, t.Seed); err != nil {
@@ -71,7 +74,6 @@ func (t SelfTest) Run(ctx context.Context) (f Findings, err error) {
 		f.Repetitions = append(f.Repetitions, r)
 		t.Say("repetition %d of %d, %.0f s: %s", rep+1, t.Reps, r.Seconds, r)
 	}
-	f.sum(t.Slowdowns)
 	return f, nil
 }
 

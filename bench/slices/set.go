@@ -21,9 +21,6 @@ type Size struct {
 	Blocks int // in each round
 }
 
-// DefaultSize makes intervals of some per cent in half a minute.
-func DefaultSize() Size { return Size{Rounds: 2, Blocks: 8} }
-
 // set is what is measured for one decision, or for several at once.
 type set struct {
 	number int // of the set, in its slices

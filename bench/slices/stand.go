@@ -34,7 +34,7 @@ type Load struct {
 
 // DefaultLoad is what a comparison uses that is told nothing else.
 func DefaultLoad() Load {
-	return Load{Flows: plan.Few.Flows(), Rate: 60_000, Window: 256, Warmup: 40 * time.Millisecond, Length: 140 * time.Millisecond}
+	return Load{Flows: plan.Few.Flows(), Rate: 60_000, Window: 256, Warmup: 40 * time.Millisecond, Length: 120 * time.Millisecond}
 }
 
 // overhead is what a slice costs besides its own time.
