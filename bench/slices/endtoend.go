@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"supernode/bench/lab"
 	"supernode/bench/plan"
@@ -22,6 +25,7 @@ type Config struct {
 
 	Load   Load
 	Size   Size
+	Only   []string // names of metrics; nil: all
 	Seed   uint64
 	Number int // of the set in its slices: 1 for a confirmation of set 0
 
@@ -37,17 +41,17 @@ type Result struct {
 }
 
 // EndToEnd builds a lab, measures the servers (and the generators) in it side by side, and takes it down, however that
-// ends. It needs root. The process is pinned to the generators' core.
+// ends. It needs root. While it runs, the process is pinned to the generators' core.
 func EndToEnd(ctx context.Context, c Config) (r Result, err error) {
 	s, err := c.set()
 	if err != nil {
 		return r, err
 	}
-	l, err := build(ctx)
+	l, done, err := build(ctx)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	s.record = counted(s, c.Progress, c.Record)
 	r.Warnings = l.Warnings()
 	if r.Slices, err = s.run(ctx, l); err != nil {
@@ -57,21 +61,37 @@ func EndToEnd(ctx context.Context, c Config) (r Result, err error) {
 	if c.GeneratorHead != "" {
 		r.Series = append(r.Series, GeneratorSeries(r.Slices)...)
 	}
+	r.Series = slices.DeleteFunc(r.Series, func(s Series) bool { return !c.wants(s.Metric) })
 	return r, nil
 }
 
-// build makes a lab and moves this process to the client's core, so that the server's is left alone. No ruleset is put in
-// place: servers on several ports would not all meet the same rules.
-func build(ctx context.Context) (*lab.Lab, error) {
+// wants says whether a metric is to be measured.
+func (c Config) wants(m Metric) bool { return c.Only == nil || slices.Contains(c.Only, m.Name) }
+
+// build makes a lab and moves this process to the client's core, so that the server's is left alone; done undoes both. No
+// ruleset is put in place: servers on several ports would not all meet the same rules.
+func build(ctx context.Context) (l *lab.Lab, done func() error, err error) {
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return nil, nil, fmt.Errorf("ask for this process's processors: %w", err)
+	}
 	spec := lab.Default()
-	l, err := lab.Up(ctx, spec)
-	if err != nil {
-		return nil, fmt.Errorf("build lab: %w", err)
+	if l, err = lab.Up(ctx, spec); err != nil {
+		return nil, nil, fmt.Errorf("build lab: %w", err)
+	}
+	done = func() error {
+		var all pin.List
+		for cpu := range len(before) * 64 {
+			if before.IsSet(cpu) {
+				all = append(all, cpu)
+			}
+		}
+		return errors.Join(l.Close(), pin.Process(all))
 	}
 	if err := pin.Process(pin.List{spec.ClientCPU}); err != nil {
-		return nil, errors.Join(fmt.Errorf("pin the harness: %w", err), l.Close())
+		return nil, nil, errors.Join(fmt.Errorf("pin the harness: %w", err), done())
 	}
-	return l, nil
+	return l, done, nil
 }
 
 // nullEvery is in every how many-th block the null responder is measured.
@@ -90,7 +110,7 @@ func (c Config) set() (set, error) {
 	case c.Size.Rounds < 1 || c.Size.Blocks < 1:
 		return set{}, fmt.Errorf("compare servers: %d rounds of %d blocks: at least 1 of each", c.Size.Rounds, c.Size.Blocks)
 	}
-	servers := group{measures: both, subjects: []Subject{
+	servers := group{measures: measuresOf(serverMetrics, c.wants), subjects: []Subject{
 		{Name: Base, Server: c.Base, Generator: c.Generator},
 		{Name: Control, Server: c.Base, Generator: c.Generator},
 		{Name: Head, Server: c.Head, Generator: c.Generator},
@@ -100,14 +120,31 @@ func (c Config) set() (set, error) {
 	}
 	s := set{number: c.Number, groups: []group{servers}, load: c.Load, size: c.Size, seed: c.Seed}
 	if c.GeneratorHead != "" {
-		s.groups = append(s.groups, group{measures: both[:1], subjects: []Subject{
+		s.groups = append(s.groups, group{measures: measuresOf(generatorMetrics, c.wants), subjects: []Subject{
 			{Name: baseGenerator, Server: c.Null, Generator: c.GeneratorBase},
 			{Name: controlGenerator, Server: c.Null, Generator: c.GeneratorBase},
 			{Name: headGenerator, Server: c.Null, Generator: c.GeneratorHead},
 		}})
 	}
+	s.groups = slices.DeleteFunc(s.groups, func(g group) bool { return len(g.measures) == 0 })
+	if len(s.groups) == 0 {
+		return set{}, fmt.Errorf("compare servers: nothing measures any of %v", c.Only)
+	}
 	return s, nil
 }
+
+// measuresOf lists what has to be measured for the metrics that are wanted.
+func measuresOf(metrics []Metric, wanted func(Metric) bool) (list []plan.Measure) {
+	for _, m := range metrics {
+		if wanted(m) && !slices.Contains(list, m.measure) {
+			list = append(list, m.measure)
+		}
+	}
+	return list
+}
+
+// mostRounds average what processes have by luck well enough.
+const mostRounds = 8
 
 // Estimate is how long the comparison takes.
 func (c Config) Estimate() (time.Duration, error) {
@@ -115,8 +152,10 @@ func (c Config) Estimate() (time.Duration, error) {
 	return s.estimate(), err
 }
 
-// Fit makes the comparison as large as the budget allows, but no smaller than a block a round: rounds stay, blocks fill them.
+// Fit makes the comparison as large as the budget allows, but no smaller than a block in one round. Rounds take no more than
+// a tenth of the time for their starts, and are no more than mostRounds.
 func (c *Config) Fit(budget time.Duration) error {
+	c.Size.Rounds = min(max(1, int(budget/10/raising)), mostRounds)
 	for c.Size.Blocks = 1; ; c.Size.Blocks++ {
 		more := *c
 		more.Size.Blocks++

@@ -47,11 +47,11 @@ type Study struct {
 
 // Run builds a lab, measures, and takes it down.
 func (t Study) Run(ctx context.Context) (list []Noise, err error) {
-	l, err := build(ctx)
+	l, done, err := build(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	var subjects []Subject
 	for _, name := range []string{Base, Control, Head} {
 		subjects = append(subjects, Subject{Name: name, Server: Burning(t.Server, 0), Generator: t.Generator})

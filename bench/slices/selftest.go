@@ -50,13 +50,13 @@ func (t SelfTest) Run(ctx context.Context) (f Findings, err error) {
 	if t.Judge == nil || t.Reps < 1 || len(t.Slowdowns) == 0 || t.Size.Rounds < 1 || t.Size.Blocks < 1 {
 		return f, errors.New("self-test: it needs a judge, slow-downs, and at least one repetition, round and block")
 	}
-	l, err := build(ctx)
+	l, done, err := build(ctx)
 	if err != nil {
 		return f, err
 	}
 	defer func() {
 		f.sum(t.Slowdowns)
-		err = errors.Join(err, l.Close())
+		err = errors.Join(err, done())
 	}()
 	t.Say("measuring what a query and the work to waste cost")
 	f.Load, f.Size, f.Seed, f.Warnings = t.Load, t.Size, t.Seed, l.Warnings()
@@ -109,23 +109,28 @@ func (r Repetition) String() (text string) {
 // processes and other queries.
 func (t SelfTest) repetition(ctx context.Context, l *lab.Lab, c Calibration, rep int) (r Repetition, err error) {
 	number := 2 * rep
-	first, err := t.arms(t.Slowdowns, c, number).run(ctx, l)
+	all := func(Metric) bool { return true }
+	first, err := t.arms(t.Slowdowns, c, number, all).run(ctx, l)
 	if err != nil {
 		return r, err
 	}
 	r.slices = first
 	var doubtful []float64
+	open := map[string]bool{} // metrics
 	for _, share := range t.Slowdowns {
+		settled := true
 		for _, s := range ServerSeries(first, armName(share)) {
 			if t.Judge(s, nil) != NotSlower {
-				doubtful = append(doubtful, share)
-				break
+				open[s.Name], settled = true, false
 			}
+		}
+		if !settled {
+			doubtful = append(doubtful, share)
 		}
 	}
 	var again []Slice
 	if len(doubtful) > 0 {
-		if again, err = t.arms(doubtful, c, number+1).run(ctx, l); err != nil {
+		if again, err = t.arms(doubtful, c, number+1, func(m Metric) bool { return open[m.Name] }).run(ctx, l); err != nil {
 			return r, err
 		}
 		r.slices = append(r.slices, again...)
@@ -137,7 +142,7 @@ func (t SelfTest) repetition(ctx context.Context, l *lab.Lab, c Calibration, rep
 }
 
 // arms lays out a set: the same server, not slowed down as base and control, slowed down as the arms.
-func (t SelfTest) arms(slowdowns []float64, c Calibration, number int) set {
+func (t SelfTest) arms(slowdowns []float64, c Calibration, number int, wanted func(Metric) bool) set {
 	subjects := []Subject{
 		{Name: Base, Server: Burning(t.Server, 0), Generator: t.Generator},
 		{Name: Control, Server: Burning(t.Server, 0), Generator: t.Generator},
@@ -149,7 +154,7 @@ func (t SelfTest) arms(slowdowns []float64, c Calibration, number int) set {
 		subjects = append(subjects, Subject{Name: Null, Server: t.Null, Generator: t.Generator, Every: nullEvery})
 	}
 	return set{
-		number: number, groups: []group{{subjects: subjects, measures: both}}, load: t.Load, size: t.Size,
+		number: number, groups: []group{{subjects: subjects, measures: measuresOf(serverMetrics, wanted)}}, load: t.Load, size: t.Size,
 		seed: t.Seed + uint64(number)<<20, record: t.Record,
 	}
 }

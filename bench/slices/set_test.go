@@ -27,6 +27,17 @@ func TestSetCounts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, (12*3+3)*2*2+12*3*2, s.slices())
 
+	c.Only = []string{"generator_cpu_ns_per_query"}
+	s, err = c.set()
+	require.NoError(t, err)
+	require.Equal(t, 12*3*2, s.slices(), "of the servers nothing is asked")
+
+	c = config()
+	c.Only = []string{"answers_per_s", "cpu_ns_per_query_flat_out"}
+	s, err = c.set()
+	require.NoError(t, err)
+	require.Equal(t, (12*3+3)*2, s.slices(), "both are measured in the same slices")
+
 	c = config()
 	c.Null = ""
 	s, err = c.set()
@@ -36,12 +47,13 @@ func TestSetCounts(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
-		"base and head":              func(c *Config) { c.Head = "" },
-		"path of a generator":        func(c *Config) { c.Generator = "" },
-		"the command of a null":      func(c *Config) { c.Null, c.GeneratorBase, c.GeneratorHead = "", "g", "g" },
-		"compare generators":         func(c *Config) { c.GeneratorHead = "g" },
-		"0 rounds of 6 blocks":       func(c *Config) { c.Size.Rounds = 0 },
-		"2 rounds of 0 blocks: at l": func(c *Config) { c.Size.Blocks = 0 },
+		"base and head":               func(c *Config) { c.Head = "" },
+		"path of a generator":         func(c *Config) { c.Generator = "" },
+		"the command of a null":       func(c *Config) { c.Null, c.GeneratorBase, c.GeneratorHead = "", "g", "g" },
+		"compare generators":          func(c *Config) { c.GeneratorHead = "g" },
+		"nothing measures any of [x]": func(c *Config) { c.Only = []string{"x"} },
+		"0 rounds of 6 blocks":        func(c *Config) { c.Size.Rounds = 0 },
+		"2 rounds of 0 blocks: at l":  func(c *Config) { c.Size.Blocks = 0 },
 	} {
 		c := config()
 		spoil(&c)
@@ -59,6 +71,7 @@ func TestFit(t *testing.T) {
 		require.NoError(t, c.Fit(budget))
 		took, err := c.Estimate()
 		require.NoError(t, err)
+		require.LessOrEqual(t, time.Duration(c.Size.Rounds)*raising, max(raising, budget/10))
 		if c.Size.Blocks > 1 {
 			require.LessOrEqual(t, took, budget)
 		}
