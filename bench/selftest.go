@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,6 +111,8 @@ func (o *selfTestOptions) check(given func(string) bool) error {
 	switch {
 	case o.reps < 1 || o.reps > maxBlocks:
 		return usagef("--reps %d: must be 1 to %d", o.reps, maxBlocks)
+	case given("server-cmd") && (!strings.Contains(o.serverCmd, "{addr}") || !strings.Contains(o.serverCmd, "{burn}")):
+		return usagef("--server-cmd %q: must hold {addr} and {burn}", o.serverCmd)
 	case len(o.slowdowns) == 0 || len(o.slowdowns) > 8:
 		return usagef("--slowdowns: give 1 to 8, not %d", len(o.slowdowns))
 	case o.calibrate < 1 || o.calibrate > maxBlocks:

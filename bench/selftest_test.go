@@ -144,6 +144,7 @@ func TestSelfTestUsage(t *testing.T) {
 		{"selftest regress --slowdowns 5,5", "--slowdowns 5: must be different numbers"},
 		{"selftest regress --slowdowns 1,2,3,4,5,6,7,8,9", "--slowdowns: give 1 to 8, not 9"},
 		{"selftest regress --blocks 0", "--rounds 1 --blocks 0: must be at least 1"},
+		{"selftest regress --server-cmd server", `--server-cmd "server": must hold {addr} and {burn}`},
 		{"selftest regress --calibration 0", "--calibration 0: must be 1 to 1000"},
 		{"selftest regress --length 1ms", "--warmup 40ms --length 1ms: must not be negative"},
 		{"selftest noise --lengths 1ms", "--lengths 1ms: must be 10ms to 10s"},

@@ -25,7 +25,8 @@ type Config struct {
 
 	Load   Load
 	Size   Size
-	Only   []string // names of metrics; nil: all
+	Until  time.Time // no block begins after it; the zero time is never
+	Only   []string  // names of metrics; nil: all
 	Seed   uint64
 	Number int // of the set in its slices: 1 for a confirmation of set 0
 
@@ -118,7 +119,7 @@ func (c Config) set() (set, error) {
 	if c.Null != "" {
 		servers.subjects = append(servers.subjects, Subject{Name: Null, Server: c.Null, Generator: c.Generator, Every: nullEvery})
 	}
-	s := set{number: c.Number, groups: []group{servers}, load: c.Load, size: c.Size, seed: c.Seed}
+	s := set{number: c.Number, groups: []group{servers}, load: c.Load, size: c.Size, seed: c.Seed, until: c.Until}
 	if c.GeneratorHead != "" {
 		s.groups = append(s.groups, group{measures: measuresOf(generatorMetrics, c.wants), subjects: []Subject{
 			{Name: baseGenerator, Server: c.Null, Generator: c.GeneratorBase},
@@ -152,9 +153,11 @@ func (c Config) Estimate() (time.Duration, error) {
 	return s.estimate(), err
 }
 
-// Fit makes the comparison as large as the budget allows, but no smaller than a block in one round. Rounds take no more than
-// a tenth of the time for their starts, and are no more than mostRounds.
+// Fit makes the comparison as large as the budget allows from now on, but no smaller than a block in one round. Rounds take no
+// more than a tenth of the time for their starts, and are no more than mostRounds. On a machine on which all takes longer than
+// it should, the comparison stops when the budget is spent.
 func (c *Config) Fit(budget time.Duration) error {
+	c.Until = time.Now().Add(budget)
 	c.Size.Rounds = min(max(1, int(budget/10/raising)), mostRounds)
 	for c.Size.Blocks = 1; ; c.Size.Blocks++ {
 		more := *c

@@ -59,6 +59,7 @@ type wire struct {
 	Size                         Size
 	Seed                         uint64
 	Number                       int
+	Until                        time.Time
 }
 
 func comparing(t *testing.T, w wire) *exec.Cmd {
@@ -127,6 +128,21 @@ func TestEndToEnd(t *testing.T) {
 		Null + fixed: 2, Null + flatOut: 2, // the first block only
 		baseGenerator + fixed: 4, controlGenerator + fixed: 4, headGenerator + fixed: 4,
 	}, counts)
+}
+
+// What has no time left makes one block.
+func TestEndToEndInTime(t *testing.T) {
+	apart.NeedRoot(t)
+	null, loadgen := programs(t)
+	load := Load{Flows: 10, Rate: 1000, Window: 8, Warmup: time.Millisecond, Length: 20 * time.Millisecond}
+	cmd := comparing(t, wire{Base: null + " {addr}", Head: null + " {addr}", Generator: loadgen, Load: load,
+		Size: Size{Rounds: 5, Blocks: 5}, Until: time.Unix(1, 0)})
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var r Result
+	require.NoError(t, json.Unmarshal(out, &r))
+	require.Len(t, r.Slices, 3*2*2)
+	requireNoLab(t, cmd.Process.Pid)
 }
 
 // A server that does not start, and a comparison that is stopped, leave nothing either, and say what it was.

@@ -28,8 +28,12 @@ type set struct {
 	load   Load
 	size   Size
 	seed   uint64
+	until  time.Time         // no block begins after it, but for the first; the zero time is never
 	record func(Slice) error // called for each slice; may be nil
 }
+
+// late says whether it is time to stop.
+func (s set) late() bool { return !s.until.IsZero() && time.Now().After(s.until) }
 
 // slices is how many a set takes.
 func (s set) slices() (n int) {
@@ -56,9 +60,12 @@ func (g group) present(block int) (numbers []int) {
 	return numbers
 }
 
-// run makes the set's slices.
+// run makes the set's slices, as many as there is time for.
 func (s set) run(ctx context.Context, l *lab.Lab) (all []Slice, err error) {
 	for round := range s.size.Rounds {
+		if round > 0 && s.late() {
+			break
+		}
 		made, err := s.round(ctx, l, round)
 		all = append(all, made...)
 		if err != nil {
@@ -81,6 +88,9 @@ func (s set) round(ctx context.Context, l *lab.Lab, round int) (all []Slice, err
 	defer func() { err = errors.Join(err, stand.close()) }()
 	for b := range s.size.Blocks {
 		block, first := round*s.size.Blocks+b, 0
+		if block > 0 && s.late() {
+			break
+		}
 		for _, g := range s.groups {
 			present := g.present(block)
 			for i, m := range g.measures {
