@@ -17,8 +17,8 @@ type group struct {
 
 // Size is how much is measured for one decision.
 type Size struct {
-	Rounds int
-	Blocks int // in each round
+	Rounds int `json:"rounds"`
+	Blocks int `json:"blocks"` // in each round
 }
 
 // set is what is measured for one decision, or for several at once.

@@ -24,12 +24,12 @@ type Subject struct {
 
 // Load is what subjects are asked, and for how long.
 type Load struct {
-	Payload string        // what the servers speak, as loadgen's --payload; "" is the DHT's protocol
-	Flows   int           // distinct source addresses
-	Rate    int           // queries a second offered by the fixed measure
-	Window  int           // queries outstanding in the closed loop
-	Warmup  time.Duration // of a slice, thrown away
-	Length  time.Duration // of what is measured of it
+	Payload string        `json:"payload,omitempty"` // what the servers speak, as loadgen's --payload; "" is the DHT's protocol
+	Flows   int           `json:"flows"`             // distinct source addresses
+	Rate    int           `json:"rate"`              // queries a second offered by the fixed measure
+	Window  int           `json:"window"`            // queries outstanding in the closed loop
+	Warmup  time.Duration `json:"warmup_ns"`         // of a slice, thrown away
+	Length  time.Duration `json:"length_ns"`         // of what is measured of it
 }
 
 // DefaultLoad is what a comparison uses that is told nothing else.
