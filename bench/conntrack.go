@@ -28,6 +28,8 @@ type conntrackOptions struct {
 	seed      uint64
 	server    otherServer
 	remote    remoteOptions
+	selfTest  bool
+	reps      int
 }
 
 // maxBlocks is half a day of the longest run there is.
@@ -81,6 +83,8 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	o.server.register(f)
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the trials' order and the queries (default from the clock)")
 	o.remote.register(f)
+	f.BoolVar(&o.selfTest, "self-test", false, "measure nothing but the experiment: how often does it find a slow-down of 10 % that is made on purpose, and how often one that is not there")
+	f.IntVar(&o.reps, "reps", selfTestReps, "`N` runs of the self-test")
 }
 
 func join[T ~string](list []T) string {
@@ -153,6 +157,12 @@ func (o *conntrackOptions) spec(given func(flag string) bool) (spec plan.Spec, e
 func fromClock() uint64 { return uint64(time.Now().UnixNano()) }
 
 func (o *conntrackOptions) run(cmd *cobra.Command) error {
+	if o.selfTest {
+		return o.testItself(cmd)
+	}
+	if cmd.Flags().Changed("reps") {
+		return usagef("--reps %d: means something with --self-test only", o.reps)
+	}
 	spec, err := o.spec(cmd.Flags().Changed)
 	if err != nil {
 		return err

@@ -114,7 +114,7 @@ Exit status: 0 done, 1 failed, 2 a mistake on the command line, 130 interrupted 
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), generatorsCommand(), regressCommand(), trendCommand(), reportCommand(),
+	root.AddCommand(conntrackCommand(), peersCommand(), loadCommand(), generatorsCommand(), regressCommand(), trendCommand(), selfTestCommand(), reportCommand(),
 		labCommand(), agentCommand())
 	return root
 }

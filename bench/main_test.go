@@ -36,7 +36,7 @@ const (
 	patience = 2 * time.Minute
 )
 
-var programs = []string{"bench", "supernode", "loadgen", "anacrolix-server", "null-server"}
+var programs = []string{"bench", "supernode", "supernode-burn", "loadgen", "anacrolix-server", "null-server"}
 
 // built is the directory of the programs, made once from the source. Anybody may read it.
 var built string
@@ -97,11 +97,16 @@ func prepare() (err error) {
 	if err := os.Chmod(built, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-o", built+"/", "./cmd/supernode", "./cmd/loadgen", "./bench", "./bench/peers/anacrolix-server", "./bench/peers/null-server")
-	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("build the programs: %w", err)
+	for _, args := range [][]string{
+		{"-o", built + "/", "./cmd/supernode", "./cmd/loadgen", "./bench", "./bench/peers/anacrolix-server", "./bench/peers/null-server"},
+		{"-tags", "burn", "-o", filepath.Join(built, "supernode-burn"), "./cmd/supernode"},
+	} {
+		cmd := exec.Command("go", append([]string{"build"}, args...)...)
+		cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("build the programs: %w", err)
+		}
 	}
 	for _, program := range programs {
 		if err := os.Chmod(filepath.Join(built, program), 0o755); err != nil {

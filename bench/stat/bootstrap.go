@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 )
 
 // Bootstrap makes intervals of a median as if by resampling the measurements with replacement, without
@@ -62,7 +63,29 @@ func quantile(ws []weighed, tail float64) float64 {
 // and it is at most i when at least m draws are. With n even, the middle two fall on positions i < j when
 // m draws are at most i with their largest at i, and the other m at least j with their smallest at j.
 func bootstrapMedians(sorted []float64) []weighed {
-	n := len(sorted)
+	positions := bootstrapPositions(len(sorted))
+	ws := make([]weighed, len(positions))
+	for k, p := range positions {
+		ws[k] = weighed{(sorted[p.i] + sorted[p.j]) / 2, p.probability}
+	}
+	slices.SortFunc(ws, func(a, b weighed) int { return cmp.Compare(a.value, b.value) })
+	return ws
+}
+
+// middle is the positions, from 0, that the two middle draws fall on, or twice the same.
+type middle struct {
+	i, j        int
+	probability float64
+}
+
+// known holds what bootstrapPositions has worked out, by n: a report asks for few sizes, and very often.
+var known sync.Map
+
+// bootstrapPositions does the counting for n values, whatever these are. The result is shared, and not to be changed.
+func bootstrapPositions(n int) []middle {
+	if ms, ok := known.Load(n); ok {
+		return ms.([]middle)
+	}
 	m := (n + 1) / 2
 	choose := logChoose(n, m)
 	largest := make([]float64, n+1) // log of the probability that the largest of m draws is exactly i
@@ -70,18 +93,18 @@ func bootstrapMedians(sorted []float64) []weighed {
 		exponent := float64(m)
 		largest[i] = exponent*math.Log(float64(i)/float64(n)) + math.Log1p(-math.Pow(float64(i-1)/float64(i), exponent))
 	}
-	ws := make([]weighed, 0, n)
+	ms := make([]middle, 0, n)
 	for i := 1; i <= n; i++ {
 		alone := atLeast(m, n, i) - atLeast(m, n, i-1)
 		for j := i + 1; j <= n && n%2 == 0; j++ {
 			p := math.Exp(choose + largest[i] + largest[n-j+1]) // counted from above, j is n-j+1
 			alone -= p
-			ws = append(ws, weighed{(sorted[i-1] + sorted[j-1]) / 2, p})
+			ms = append(ms, middle{i - 1, j - 1, p})
 		}
-		ws = append(ws, weighed{sorted[i-1], math.Max(0, alone)})
+		ms = append(ms, middle{i - 1, i - 1, math.Max(0, alone)})
 	}
-	slices.SortFunc(ws, func(a, b weighed) int { return cmp.Compare(a.value, b.value) })
-	return ws
+	known.Store(n, ms)
+	return ms
 }
 
 // atLeast is the probability that m or more of n draws from n positions are at most i.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strconv"
 	"time"
@@ -186,6 +187,14 @@ func (r *Rig) Close() error {
 
 // RSS is the server's resident memory in bytes. What its processes share is counted for each of them.
 func (r *Rig) RSS() (uint64, error) { return r.server.sum(measure.RSS) }
+
+// Signal sends the server a signal.
+func (r *Rig) Signal(s os.Signal) error {
+	if err := r.server.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("send %v to %s: %w", s, r.server, err)
+	}
+	return nil
+}
 
 // Port is the one the server answers on.
 func (r *Rig) Port() uint16 { return r.server.addr.Port() }

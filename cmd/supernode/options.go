@@ -84,6 +84,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` from which on to log: debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
 
+	registerBurn(f)
+
 	// For --help, which can then break the lines between them.
 	f.Lookup("state-period").DefValue = "5m"
 	f.Lookup("listen").DefValue = strings.Join(defaultListen, " ")

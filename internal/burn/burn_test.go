@@ -1,6 +1,7 @@
 package burn
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,5 +28,21 @@ func BenchmarkBurn(b *testing.B) {
 	burner := New(100 * time.Nanosecond)
 	for b.Loop() {
 		burner.Burn(1)
+	}
+}
+
+func TestValue(t *testing.T) {
+	var b Burner
+	require.Equal(t, "0x", b.String())
+	require.NoError(t, b.Set("800x"))
+	require.Equal(t, Turns(800), b)
+	require.NoError(t, b.Set(b.String()))
+	require.Equal(t, Turns(800), b)
+	require.NoError(t, b.Set("1us"))
+	require.Positive(t, b.turns)
+	require.NoError(t, b.Set("0"))
+	require.Zero(t, b)
+	for _, text := range []string{"", "x", "-1x", "1.5x", "5", "-1ns", "2s", "much"} {
+		require.ErrorContains(t, b.Set(text), strconv.Quote(text))
 	}
 }

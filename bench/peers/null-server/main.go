@@ -9,6 +9,9 @@
 // queries back as responses without an answer, and with --payload none it answers nothing: what a generator can do at most
 // is measured against these. With --packet-to the answers leave by a packet socket, towards the one neighbour who asks, or
 // is the way to all who ask: for half of the CPU time, so that the server is less of a limit.
+//
+// With --burn, which is for measurements that are themselves put to the test, it wastes a known amount of work for each
+// answer (package burn), from SIGUSR1 on and until SIGUSR2: one process is both sides of a comparison.
 package main
 
 import (
@@ -21,9 +24,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"supernode/dht/wire"
+	"supernode/internal/burn"
 	"supernode/internal/nexthop"
 	"supernode/internal/pin"
 	"supernode/internal/udp"
@@ -44,6 +49,8 @@ func run(args []string, stderr io.Writer) error {
 	payload := flags.String("payload", "dht", "what to answer: `PAYLOAD` dht, dns or none")
 	to := flags.String("packet-to", "", "answer through a packet socket, towards `ADDR`; needs CAP_NET_RAW")
 	priority := flags.String("priority", "auto", "`CLASS` of the thread that answers: normal, or auto, which is SCHED_RR where we may")
+	var waste waste
+	flags.Var(&waste.each, "burn", "waste so much processor `TIME` for each answer, or turns of a loop as in 800x, between SIGUSR1 and SIGUSR2")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -73,7 +80,8 @@ func run(args []string, stderr io.Writer) error {
 		close(ended)
 		transport.Wake()
 	}()
-	return errors.Join(serve(transport, *batch, answer, ended), transport.Close())
+	waste.follow(ended)
+	return errors.Join(serve(transport, *batch, answer, &waste, ended), transport.Close())
 }
 
 // open opens the socket on addr. With a neighbour given, answers go to it past the kernel's UDP and IP.
@@ -94,7 +102,37 @@ func open(addr netip.AddrPort, neighbour string, o udp.Options) (udp.Transport, 
 	return udp.OpenPacket(listen, udp.Hop(hop), o)
 }
 
-func serve(transport udp.Transport, batch int, appendTo answerer, ended <-chan struct{}) error {
+// waste is what each answer costs besides, while it is on.
+type waste struct {
+	each burn.Burner
+	on   atomic.Bool
+}
+
+// follow has signals switch the waste on and off until ended. Signals that come fast may be one: the last counts.
+func (w *waste) follow(ended <-chan struct{}) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case s := <-signals:
+				w.on.Store(s == syscall.SIGUSR1)
+			case <-ended:
+				return
+			}
+		}
+	}()
+}
+
+// of wastes what n answers cost besides.
+func (w *waste) of(n int) {
+	if w.on.Load() {
+		w.each.Burn(n)
+	}
+}
+
+func serve(transport udp.Transport, batch int, appendTo answerer, w *waste, ended <-chan struct{}) error {
 	in, out := udp.NewInbox(batch), udp.NewOutbox(batch)
 	for {
 		n, err := transport.Receive(in, -1)
@@ -106,6 +144,7 @@ func serve(transport udp.Transport, batch int, appendTo answerer, ended <-chan s
 				out.Add(answer, in.Source(i), in.Local(i))
 			}
 		}
+		w.of(out.Len())
 		transport.Send(out, in.Socket())
 		select {
 		case <-ended:

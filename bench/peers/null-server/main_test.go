@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,4 +56,28 @@ func TestDNS(t *testing.T) {
 	require.Empty(t, answer(nil, query[:11]))
 	require.Empty(t, answers("none", 0)(nil, query))
 	require.Nil(t, answers("what", 0))
+}
+
+// A server that wastes nothing wastes nothing, and signals switch it on and off.
+func TestWaste(t *testing.T) {
+	var w waste
+	require.NoError(t, w.each.Set("1x"))
+	ended := make(chan struct{})
+	defer close(ended)
+	w.follow(ended)
+	require.False(t, w.on.Load())
+	for _, c := range []struct {
+		signal syscall.Signal
+		on     bool
+	}{{syscall.SIGUSR1, true}, {syscall.SIGUSR1, true}, {syscall.SIGUSR2, false}, {syscall.SIGUSR1, true}} {
+		require.NoError(t, syscall.Kill(os.Getpid(), c.signal))
+		require.Eventually(t, func() bool { return w.on.Load() == c.on }, 10*time.Second, time.Millisecond)
+		w.of(3)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	var said bytes.Buffer
+	require.ErrorContains(t, run([]string{"--burn", "much", "127.0.0.1:0"}, &said), "much")
+	require.ErrorContains(t, run(nil, &said), "want null-server")
 }
