@@ -157,8 +157,8 @@ func TestRun(t *testing.T) {
 		require.True(t, g.Broken)
 		require.Contains(t, g.Why, "p.Nothing/one")
 	}
-	require.Equal(t, 2*slices, strings.Count(r.BaseText, "BenchmarkNothing/two"), r.BaseText)
-	require.Equal(t, 2*slices, strings.Count(r.HeadText, "BenchmarkNothing/three"))
+	require.Equal(t, 2*repetitions, strings.Count(r.BaseText, "BenchmarkNothing/two"), r.BaseText)
+	require.Equal(t, 2*repetitions, strings.Count(r.HeadText, "BenchmarkNothing/three"))
 
 	c.Only = map[string]bool{"p.Nothing/two": true}
 	r, err = Run(t.Context(), c)
@@ -176,7 +176,7 @@ func TestTurns(t *testing.T) {
 	require.NoError(t, err)
 	text, err := os.ReadFile(journal)
 	require.NoError(t, err)
-	require.Equal(t, strings.Repeat("begin\nend\n", arms*slices), string(text))
+	require.Equal(t, strings.Repeat("begin\nend\n", arms*repetitions), string(text))
 }
 
 func TestFailures(t *testing.T) {

@@ -69,22 +69,6 @@ func Suites() []Suite {
 	}
 }
 
-// Exact is a benchmark whose figure of interest depends on no clock, so that running it once will do.
-type Exact struct {
-	Package, Bench, Unit string
-	Name                 string  // of the figure, in reports
-	Growth               float64 // share by which head's may exceed base's
-	Full                 bool
-}
-
-// Exacts are those of this repository: bytes of memory.
-func Exacts() []Exact {
-	return []Exact{
-		{Package: "dht", Bench: "^BenchmarkMemoryNodes$/^IPv4$/^100000$", Unit: "computed-B/node", Name: "memory of a node", Growth: 0.02},
-		{Package: "dht", Bench: "^BenchmarkMemoryPeers$", Unit: "counted-B/peer", Name: "memory of a peer", Growth: 0.02, Full: true},
-	}
-}
-
 // HardUnits are units that are compared hard wherever a benchmark reports them: they do not depend on how fast the machine
 // is.
 func HardUnits() []string { return []string{"allocs/op", "calls/datagram"} }
@@ -92,7 +76,10 @@ func HardUnits() []string { return []string{"allocs/op", "calls/datagram"} }
 // Sizes of a round. The first repetition warms up; while the last one of one process runs, another may already be setting
 // up the next benchmark. Neither is counted.
 const (
-	sliceTime = 10 * time.Millisecond // of a repetition
-	slices    = 6                     // repetitions of a benchmark by a process
-	uncounted = 2
+	sliceTime   = 10 * time.Millisecond // of a repetition
+	repetitions = 6                     // of a benchmark by a process
+	uncounted   = 2
 )
+
+// Binary is the file name of a package's test program.
+func Binary(pkg string) string { return strings.ReplaceAll(pkg, "/", "-") + ".test" }

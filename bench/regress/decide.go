@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"golang.org/x/perf/benchmath"
+
 	"supernode/bench/stat"
 )
 
@@ -26,6 +28,9 @@ func Decide(s Series, r Rules) Decision {
 	}
 	if len(s.Pairs) > 0 {
 		d.Base, d.Head = medians(s.Pairs)
+	}
+	if s.Kind == KindInProcess && len(s.Pairs) > 0 {
+		d.Rough = unpaired(s.Pairs)
 	}
 	if len(s.Null) > 0 {
 		_, d.Null = medians(s.Null)
@@ -70,6 +75,17 @@ func Confirm(first, again Series, r Rules) Decision {
 		d.Verdict, d.Why = Inconclusive, "the second run did not confirm what the first one showed"
 	}
 	return d
+}
+
+// unpaired is the p that benchstat would print for base and head: that of the same rank test on the figures themselves,
+// in which the machine's drift hides what the pairs show. People who know benchstat look for it.
+func unpaired(pairs []Pair) float64 {
+	bases, heads := make([]float64, len(pairs)), make([]float64, len(pairs))
+	for i, p := range pairs {
+		bases[i], heads[i] = p.Base, p.Arm
+	}
+	thresholds := &benchmath.DefaultThresholds
+	return benchmath.AssumeNothing.Compare(benchmath.NewSample(bases, thresholds), benchmath.NewSample(heads, thresholds)).P
 }
 
 // turned swaps the sides of pairs whose figure is better the higher it is, so that arm to base above 1 is worse.

@@ -82,7 +82,8 @@ type Decision struct {
 	Ratio   stat.Estimate `json:"ratio"`   // head to base, above 1 is worse
 	Control stat.Estimate `json:"control"` // base to base
 	Null    float64       `json:"null,omitempty"`
-	P       float64       `json:"p"` // that head's ratios and the control's rank as unevenly as they do by chance
+	P       float64       `json:"p"`                    // that head's ratios and the control's rank as unevenly as they do by chance
+	Rough   float64       `json:"p_unpaired,omitempty"` // of in-process timings: what benchstat makes of the same figures; decides nothing
 	Verdict Verdict       `json:"verdict"`
 	Why     string        `json:"why,omitempty"` // in words, where the verdict needs some
 	Runs    int           `json:"runs"`          // 2 after a confirmation

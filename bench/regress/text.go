@@ -196,9 +196,16 @@ func decisionTable(d *report.Document, some []Decision) {
 	var rows [][]string
 	for _, x := range some {
 		rows = append(rows, []string{escape(x.Name), x.Unit, figure(x.Base), figure(x.Head), change(x.Ratio), interval(x.Control),
-			strconv.Itoa(x.Ratio.N), fmt.Sprintf("%.2g", x.P), escape(x.said())})
+			strconv.Itoa(x.Ratio.N), fmt.Sprintf("%.2g", x.P), rough(x), escape(x.said())})
 	}
-	d.Table([]string{"timing", "unit", "base", "head", "slower by, % [interval]", "base against base, %", "pairs", "p", "verdict"}, rows)
+	d.Table([]string{"timing", "unit", "base", "head", "slower by, % [interval]", "base against base, %", "pairs", "p", "p, unpaired", "verdict"}, rows)
+}
+
+func rough(d Decision) string {
+	if d.Kind != KindInProcess {
+		return ""
+	}
+	return fmt.Sprintf("%.2g", d.Rough)
 }
 
 // exact is a gate's figure.
