@@ -91,7 +91,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.DurationVar(&c.timeout, "timeout", 250*time.Millisecond, "a query without an answer for this long is lost")
 	f.Var(&c.arrivals, "arrivals", "constant: evenly apart; poisson: at random, as from many who do not know of each other")
 	f.Var(&c.profile, "profile", "rates one after the other, instead of --rate and --duration: "+profileForms)
-	f.IntVar(&c.part.of, "threads", 1, "threads that send and receive, each with its own sockets and part of the flows")
+	f.IntVar(&c.part.of, "threads", 1, "threads that send and receive, each with its own sockets and part of the flows, and on its own processor of --cpu, in order")
 	f.IntVar(&c.window, "window", 1024, "with --rate max: queries outstanding")
 	f.Var(&c.mix, "mix", "weight of each method")
 	f.IntVar(&c.flows, "flows", 256, "distinct source addresses and ports")
@@ -99,7 +99,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.IntVar(&c.infohashes, "infohashes", 10_000, "distinct info_hashes")
 	f.Float64Var(&c.zipf, "zipf", 0, "Zipf exponent of the info_hashes' popularity; 0: all alike")
 	f.Uint64Var(&c.seed, "seed", 1, "of all that is random")
-	f.Var(&c.cpus, "cpu", "run on these processors only, as in 0,2-3; several threads: on one each, in this order")
+	f.Var(&c.cpus, "cpu", "run on these processors only, as in 0,2-3")
 	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; packet: batched, past the kernel's UDP and IP on the way out, Linux, needs CAP_NET_RAW; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
@@ -114,9 +114,9 @@ func (c *config) register(cmd *cobra.Command) {
 	f.IntVar(&c.replyAt, "reply-at", 0, "with --payload hex: offset of the four bytes of {seq} in the reply (default as in the query)")
 	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{ioMmsg, ioPacket, ioNet}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("arrivals", cobra.FixedCompletions([]string{"constant", "poisson"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("payload", cobra.FixedCompletions([]string{"dht", "bep15", "dns:", "hex:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	_ = cmd.RegisterFlagCompletionFunc("mix", cobra.FixedCompletions([]string{defaultMix}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("arrivals", cobra.FixedCompletions([]string{"constant", "poisson"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check finds what is wrong with the flags together; each alone was checked when it was parsed.
