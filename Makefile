@@ -2,7 +2,7 @@
 # make test               the whole test suite (needs root for the network namespaces it makes)
 # make soak               half an hour of attacks on a node that honest hosts use (SOAK=8h for longer; needs root)
 # make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
-# make bench-selftest     do the measurements find a slow-down that is there, and none that is not? Half an hour (needs root)
+# make bench-selftest     do the measurements find a slow-down that is there, and none that is not? 45 minutes (needs root)
 # make bench-peers        supernode beside other DHT servers, a quarter of an hour (needs root; make install-peers has them)
 # make bench-regress      is HEAD slower than BASE? Eight minutes (BASE=origin/main; what it takes more of with root)
 
@@ -85,7 +85,7 @@ bench-generators: all
 bench-regress: all
 	bin/bench regress $(if $(BASE),--base $(BASE)) $(REGRESS)
 
-# Do the measurements find a slow-down that is known to be there, and none where there is none? Half an hour. REPS are the
+# Do the measurements find a slow-down that is known to be there, and none where there is none? Three quarters of an hour. REPS are the
 # repetitions of each self-test. make bench-noise says how long slices should be on this machine.
 REPS ?= 20
 .PHONY: bench-selftest bench-noise burn-programs

@@ -65,7 +65,7 @@ func selfTestRegressCommand() *cobra.Command {
 		Long: `regress compares a server with itself, as it is and made slower by known shares of the CPU time that a query takes, again
 and again, and judges each comparison as a regression job would, its confirmation run included. It tells how often each
 slow-down was found, with exact intervals, and how often one was where there is none.
-Needs root, and the programs beside it: make bench-selftest builds them. Twenty minutes; --quick is two. What an interrupted
+Needs root, and the programs beside it: make bench-selftest builds them. Half an hour; --quick is two minutes. What an interrupted
 one has done is told.
 
 Raw slices, selftest.json and selftest.md go to DIR.`,
@@ -78,7 +78,7 @@ Raw slices, selftest.json and selftest.md go to DIR.`,
 	f.StringVar(&o.out, "out", "", "`DIR` for records and rates, which must not hold records yet (default out/selftest-DATE-TIME)")
 	f.IntVar(&o.reps, "reps", 20, "`N` repetitions")
 	f.IntVar(&o.rounds, "rounds", 1, "`N` rounds a decision rests on, each with new processes")
-	f.IntVar(&o.blocks, "blocks", 7, "`N` blocks in each round")
+	f.IntVar(&o.blocks, "blocks", 10, "`N` blocks in each round")
 	f.IntVar(&o.calibrate, "calibration", 16, "`N` blocks in which the cost of a query and of wasted work are measured first")
 	f.DurationVar(&o.warmup, "warmup", slices.DefaultLoad().Warmup, "`TIME` of each slice that is thrown away")
 	f.DurationVar(&o.length, "length", slices.DefaultLoad().Length, "`TIME` of each slice that is measured (see bench selftest noise)")
