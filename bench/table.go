@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -105,7 +104,7 @@ func (r *experiment) fillCurves(ctx context.Context, rig *trial.Rig) error {
 		c, err := rig.Curve(ctx, trial.CurveSpec{Rate: float64(r.plan.Rate), Mix: mix, Seed: r.plan.Seed + uint64(run)})
 		if ctx.Err() != nil {
 			r.progress.say("all trials are recorded; for what they say: bench report %s", r.dir)
-			return errors.Join(ctx.Err(), err)
+			return context.Cause(ctx)
 		}
 		if err != nil {
 			r.progress.say("no fill curve: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,4 +130,22 @@ func TestCurve(t *testing.T) {
 	back, _, err := record.ReadCurves(text)
 	require.NoError(t, err)
 	require.Equal(t, []record.Curve{c}, back)
+}
+
+// Whoever interrupts a fill curve has all trials.
+func TestInterruptedCurve(t *testing.T) {
+	t.Parallel()
+	apart.NeedRoot(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := begin(t, home(t), nil, shorter(out, "--curves", "1")...)
+	r.await("fill curve 1 of 1")
+	r.signal(syscall.SIGTERM)
+	require.Equal(t, 130, r.end(), r.told.String())
+	r.requireNothingLeft()
+	require.Equal(t, "bench: interrupted: terminated signal received", lastLine(r.told.String()))
+	require.Contains(t, r.told.String(), "bench: all trials are recorded; for what they say: bench report "+out)
+	run, err := record.ReadDir(out)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(run.Trials), 2)
+	require.NoFileExists(t, filepath.Join(out, record.CurveFile))
 }
