@@ -70,7 +70,9 @@ func Confirm(first, again Series, r Rules) Decision {
 	both.Control = slices.Concat(first.Control, again.Control)
 	both.Null = slices.Concat(first.Null, again.Null)
 	d := Decide(both, r)
-	d.Runs = 2
+	if len(again.Pairs) > 0 {
+		d.Runs = 2
+	}
 	if second := Decide(again, r).Ratio; d.Verdict == Regression && (second.N == 0 || second.Median <= 1+r.Limit) {
 		d.Verdict, d.Why = Inconclusive, "the second run did not confirm what the first one showed"
 	}

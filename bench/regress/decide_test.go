@@ -158,7 +158,7 @@ func TestConfirm(t *testing.T) {
 			d := Confirm(c.first, c.again, rules)
 			require.Equal(t, c.want, d.Verdict, d.Why)
 			require.Contains(t, d.Why, c.why)
-			require.Equal(t, 2, d.Runs)
+			require.Equal(t, len(c.again.Pairs) > 0, d.Runs == 2)
 			require.Equal(t, len(c.first.Pairs)+len(c.again.Pairs), d.Ratio.N)
 		})
 	}

@@ -82,7 +82,9 @@ func (r *Repo) Resolve(ctx context.Context, name string) (Revision, error) {
 func (r *Repo) DefaultBase(ctx context.Context, head Revision) (Revision, error) {
 	fork, err := r.git(ctx, "merge-base", "origin/main", head.Commit)
 	if err == nil && fork != head.Commit {
-		return r.Resolve(ctx, fork)
+		base, err := r.Resolve(ctx, fork)
+		base.Name = "where it left origin/main"
+		return base, err
 	}
 	if head.Tree {
 		if changes, err := r.Changes(ctx); err != nil || len(changes) > 0 {
@@ -93,6 +95,7 @@ func (r *Repo) DefaultBase(ctx context.Context, head Revision) (Revision, error)
 	if err != nil {
 		return base, fmt.Errorf("revision %s: %w", head.Short(), ErrNoParent)
 	}
+	base.Name = "its parent"
 	return base, nil
 }
 

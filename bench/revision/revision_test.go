@@ -83,6 +83,7 @@ func TestDefaultBase(t *testing.T) {
 		return v
 	}
 	require.Equal(t, "version 2", base("HEAD").Title, "the parent, where there is no origin/main")
+	require.Equal(t, "its parent", base("HEAD").Name)
 	require.Equal(t, "version 2", base(WorkingTree).Title, "of a tree without changes too")
 	write(t, r.Root(), "notes.txt", "")
 	require.Equal(t, "version 2", base(WorkingTree).Title, "nothing that is built")
@@ -94,7 +95,8 @@ func TestDefaultBase(t *testing.T) {
 	require.Equal(t, []string{" M go.mod", "?? new/new.go"}, changes)
 
 	run(t, r.Root(), "git", "update-ref", "refs/remotes/origin/main", "HEAD~2")
-	require.Equal(t, "version 1", base("HEAD").Title, "where it left origin/main")
+	require.Equal(t, "version 1", base("HEAD").Title)
+	require.Equal(t, "where it left origin/main", base("HEAD").Name)
 	require.Equal(t, "version 1", base(WorkingTree).Title)
 	run(t, r.Root(), "git", "update-ref", "refs/remotes/origin/main", "HEAD")
 	require.Equal(t, "version 2", base("HEAD").Title, "on origin/main itself, the parent")
