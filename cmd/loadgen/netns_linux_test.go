@@ -100,13 +100,16 @@ func TestSources(t *testing.T) {
 		for _, tt := range []struct {
 			sources    string
 			flows      string
+			threads    string
 			hosts, all int
 		}{
-			{"198.18.0.0/15", "300", 300, 300},
-			{"198.18.0.0/29", "300", 6, 300},
+			{"198.18.0.0/15", "300", "1", 300, 300},
+			{"198.18.0.0/29", "300", "1", 6, 300},
+			{"198.18.0.0/15", "300", "3", 300, 300},
+			{"198.18.0.0/31", "300", "3", 2, 300}, // fewer than threads
 		} {
 			before := len(r.all())
-			got := measure(t, "--sources", tt.sources, "--flows", tt.flows, "--mix", "get_peers=1", "--timeout", "300ms", r.addr.String())
+			got := measure(t, "--sources", tt.sources, "--flows", tt.flows, "--threads", tt.threads, "--mix", "get_peers=1", "--timeout", "300ms", r.addr.String())
 			queries := r.all()[before:]
 			require.EqualValues(t, len(queries), got.Sent)
 			require.Equal(t, got.Sent, got.Answered)

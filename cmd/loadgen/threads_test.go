@@ -86,7 +86,7 @@ func TestThreads(t *testing.T) {
 		t.Run(strings.Join(extra, " "), func(t *testing.T) {
 			t.Parallel()
 			r := startResponder(t, good)
-			got := measure(t, append(extra, "--threads", "3", "--flows", "100", r.addr.String())...)
+			got := measure(t, append([]string{"--threads", "3", "--flows", "100", "--duration", "1s", r.addr.String()}, extra...)...)
 			queries := r.all()
 			require.EqualValues(t, len(queries), got.Sent)
 			require.Equal(t, got.Sent, got.Answered)
@@ -110,10 +110,13 @@ func TestThreads(t *testing.T) {
 				require.EqualValues(t, len(queries), got.Walked.Infohashes)
 				return
 			}
-			require.Len(t, flows, 100)
+			require.LessOrEqual(t, len(flows), 100)
+			if got.Loop == "open" { // a thread that gets no processor does little in a closed loop
+				require.Len(t, flows, 100)
+			}
 			if len(extra) == 0 {
 				require.Len(t, ports, 3, "a socket for each thread")
-				require.EqualValues(t, 400, got.Scheduled)
+				require.EqualValues(t, 1000, got.Scheduled)
 			}
 		})
 	}
