@@ -229,11 +229,14 @@ func (w *curveWatch) advance(p record.Point) (done bool) {
 	return empty || p.S >= c.StopS+(w.shape.life+w.shape.watch).Seconds()
 }
 
+// fewEntries are too few to be weighed: other users of the kernel's memory would weigh as much.
+const fewEntries = 50_000
+
 // entryBytes is how much more of the kernel's memory than before is used, for each of so many new entries, in bytes; 0 if
 // it cannot be told.
 func entryBytes(before, entries uint64) float64 {
 	now, err := slabMemory()
-	if err != nil || before == 0 || entries == 0 || now <= before {
+	if err != nil || before == 0 || entries < fewEntries || now <= before {
 		return 0
 	}
 	return tenth(float64(now-before) / float64(entries))
