@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"supernode/bench/regress"
 	"supernode/bench/report"
 	"supernode/bench/revision"
+	benchslices "supernode/bench/slices"
 	"supernode/internal/terminal"
 )
 
@@ -29,6 +31,10 @@ type regressOptions struct {
 	seed             uint64
 
 	baseCmd, headCmd, payload string
+	rate                      int
+
+	selfTest bool
+	reps     int
 }
 
 // shortBudget is that of --short.
@@ -77,6 +83,9 @@ func (o *regressOptions) register(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the order of turns (default from the clock)")
 	f.StringVar(&o.baseCmd, "server-cmd-base", "", "`COMMAND` of a server of your own as base; {addr} in it stands for ADDR:PORT, and no shell reads it")
 	f.StringVar(&o.headCmd, "server-cmd-head", "", "`COMMAND` of the server as head; only servers under load are compared then")
+	f.IntVar(&o.rate, "rate", benchslices.DefaultLoad().Rate, "`QPS` offered to servers while CPU time is measured")
+	f.BoolVar(&o.selfTest, "self-test", false, "compare nothing but known slow-downs, to find out how often they are caught: bench selftest regress with all left as it is by default")
+	f.IntVar(&o.reps, "reps", selfTestReps, "`N` repetitions of the self-test")
 	f.StringVar(&o.payload, "payload", "", "`FILE` with what to send to these servers (loadgen --payload; default the DHT's queries)")
 }
 
@@ -87,6 +96,10 @@ func (o *regressOptions) check(given func(flag string) bool) error {
 		return usagef("--limit %g: must be more than 0 and at most 100", o.limit)
 	case o.sizeLimit < 0:
 		return usagef("--size-limit %g: must not be negative", o.sizeLimit)
+	case o.rate < 1:
+		return usagef("--rate %d: must be at least 1", o.rate)
+	case given("reps"):
+		return usagef("--reps: it is for --self-test")
 	case o.budget <= 0:
 		return usagef("--budget %v: must be more than 0", o.budget)
 	case given("base") && given("base-dir"):
@@ -120,6 +133,9 @@ func (o *regressOptions) check(given func(flag string) bool) error {
 }
 
 func (o *regressOptions) run(cmd *cobra.Command) (err error) {
+	if o.selfTest {
+		return o.runSelfTest(cmd)
+	}
 	if err := o.check(cmd.Flags().Changed); err != nil {
 		return err
 	}
@@ -148,6 +164,28 @@ func (o *regressOptions) run(cmd *cobra.Command) (err error) {
 		return exitError{status, errors.New(r.result.Sentence())}
 	}
 	return nil
+}
+
+// runSelfTest does what bench selftest regress does.
+func (o *regressOptions) runSelfTest(cmd *cobra.Command) error {
+	for _, flag := range []string{"base", "head", "base-dir", "head-dir", "limit", "size-limit", "budget", "short", "advisory", "history", "cpu",
+		"server-cmd-base", "server-cmd-head", "payload", "rate"} {
+		if cmd.Flags().Changed(flag) {
+			return usagef("--self-test and --%s: a self-test compares a server with itself, leave one of them out", flag)
+		}
+	}
+	args := []string{"--reps", strconv.Itoa(o.reps)}
+	for _, flag := range []string{"out", "seed"} {
+		if f := cmd.Flags().Lookup(flag); f.Changed {
+			args = append(args, "--"+flag, f.Value.String())
+		}
+	}
+	test := selfTestRegressCommand()
+	test.SetArgs(args)
+	test.SetOut(cmd.OutOrStdout())
+	test.SetErr(cmd.ErrOrStderr())
+	test.SilenceUsage, test.SilenceErrors = true, true
+	return test.ExecuteContext(cmd.Context())
 }
 
 // write leaves the run's files.

@@ -17,9 +17,6 @@ import (
 	"supernode/internal/pin"
 )
 
-// endToEnd compares servers under load; nil in a build without it.
-var endToEnd regress.EndToEnd
-
 // Shares of what is left of the budget once the programs are built. The rest is for the second run of what the first
 // cannot settle, and for what takes its time without asking.
 const (
@@ -66,9 +63,6 @@ func (r *regression) conduct(ctx context.Context) (err error) {
 	}
 	if r.options.baseCmd != "" {
 		r.result.Base, r.result.Head = regress.Side{Name: r.options.baseCmd}, regress.Side{Name: r.options.headCmd}
-		if endToEnd == nil {
-			return usagef("--server-cmd-base: this build of bench cannot compare servers under load")
-		}
 	} else {
 		workspace, prepared := r.prepare(ctx)
 		if workspace != nil {

@@ -53,12 +53,12 @@ func (r *regression) inProcess(ctx context.Context, only map[string]bool, budget
 
 // canLoad says whether servers under load can be compared here.
 func (r *regression) canLoad() bool {
-	return endToEnd != nil && os.Geteuid() == 0 && (r.supernodes || r.options.baseCmd != "")
+	return os.Geteuid() == 0 && (r.supernodes || r.options.baseCmd != "")
 }
 
 // underLoad compares servers under load: in all timings, or again in the named ones.
 func (r *regression) underLoad(ctx context.Context, only []string, budget time.Duration) error {
-	if endToEnd == nil || r.options.baseCmd == "" && !r.supernodes {
+	if r.options.baseCmd == "" && !r.supernodes {
 		return nil
 	}
 	if os.Geteuid() != 0 {
@@ -73,8 +73,11 @@ func (r *regression) underLoad(ctx context.Context, only []string, budget time.D
 	if _, err := os.Stat(r.null); err == nil && p.Payload == "" {
 		p.Null = r.null + " {addr}"
 	}
+	r.generators(&p)
 	r.progress.say("servers under load, for %v", budget.Round(time.Second))
-	series, err := endToEnd(ctx, p, regress.Budget{Time: budget, Seed: r.options.seed, Only: only}, func(text string) { r.progress.note("%s", text) })
+	series, err := compareUnderLoad(ctx, loadComparison{
+		programs: p, rate: r.options.rate, budget: budget, seed: r.options.seed, only: only, again: only != nil,
+	}, func(text string) { r.progress.note("%s", text) })
 	r.progress.clear()
 	if err != nil {
 		return fmt.Errorf("compare servers under load: %w", err)

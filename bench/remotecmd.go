@@ -76,6 +76,12 @@ func (o *remoteOptions) check(given func(flag string) bool, spec *plan.Spec) err
 			return usagef("--sources %q: must be ADDRESS/BITS, as in 198.51.100.0/24", o.sources)
 		}
 	}
+	for _, flag := range []string{"searches", "resolution"} {
+		if given(flag) {
+			return usagef("--%s: is for a server on this machine, leave it out", flag)
+		}
+	}
+	spec.Searches, spec.Resolution = 0, 0
 	for _, flag := range []string{"curves", "full-limit"} {
 		if given(flag) {
 			return usagef("--%s: fills a table, which cannot be had on a host that others use, leave it out", flag)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"supernode/bench/slices"
-	"supernode/bench/stat"
 )
 
 // What a self-test leaves in its directory.
@@ -218,52 +216,4 @@ func writeFindings(dir string, f findings, stdout io.Writer) (err error) {
 	}
 	_, err = fmt.Fprintf(stdout, "\nfindings: %s\n", page.Name())
 	return err
-}
-
-// sliceLimit is the slow-down that is a regression, as a share.
-const sliceLimit = 0.05
-
-// judgeSlices calls slower what is so by more than the limit with its whole interval, and by more than base and control
-// differ; where a rank test agrees, and where a second measurement says so too.
-func judgeSlices(first slices.Series, again *slices.Series) slices.Answer {
-	pairs, control := first.Pairs, first.Control
-	if again != nil {
-		pairs = append(pairs[:len(pairs):len(pairs)], again.Pairs...)
-		control = append(control[:len(control):len(control)], again.Control...)
-	}
-	boot := stat.DefaultRules().Bootstrap()
-	head, noise := boot.Ratio(worse(first.Better, pairs)), boot.Ratio(worse(first.Better, control))
-	if head.N < 6 || noise.N < 6 {
-		return slices.Undecided
-	}
-	beyond := 1 + math.Max(sliceLimit, stat.Reach(noise))
-	agrees := stat.MannWhitney(logRatios(pairs), logRatios(control)) <= 0.05
-	switch {
-	case head.Lo > beyond && agrees:
-		if again != nil && boot.Ratio(worse(first.Better, again.Pairs)).Median <= 1+sliceLimit {
-			return slices.Undecided
-		}
-		return slices.Slower
-	case head.Hi <= 1+sliceLimit && stat.Reach(noise) <= sliceLimit:
-		return slices.NotSlower
-	}
-	return slices.Undecided
-}
-
-// worse turns pairs so that a ratio above 1 is worse.
-func worse(better stat.Better, pairs []stat.Pair) (turned []stat.Pair) {
-	for _, p := range pairs {
-		if better == stat.Higher {
-			p.Base, p.Arm = p.Arm, p.Base
-		}
-		turned = append(turned, p)
-	}
-	return turned
-}
-
-func logRatios(pairs []stat.Pair) (logs []float64) {
-	for _, p := range pairs {
-		logs = append(logs, math.Log(p.Arm/p.Base))
-	}
-	return logs
 }

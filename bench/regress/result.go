@@ -1,7 +1,6 @@
 package regress
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,19 +26,11 @@ const (
 type Programs struct {
 	Base, Head string
 	Null       string // a server that does nothing but answer; "" if there is none for this payload
-	Loadgen    string // path of the generator, the same for all
+	Loadgen    string // path of the generator that asks both
 	Payload    string // what the generator is to send (loadgen --payload); "" for the DHT's queries
-}
 
-// Budget bounds an end-to-end comparison.
-type Budget struct {
-	Time time.Duration
-	Seed uint64
-	Only []string // metrics to measure again, by name; nil: all
+	LoadgenBase, LoadgenHead string // generators to compare by what a query costs them; "" leaves that out
 }
-
-// EndToEnd compares servers under load. It tells progress what it is at, in a few words, and leaves nothing running.
-type EndToEnd func(ctx context.Context, p Programs, b Budget, progress func(string)) ([]Series, error)
 
 // Side is one of the two revisions.
 type Side struct {
