@@ -58,7 +58,7 @@ benchstat base.txt and head.txt.`,
 		Example: `  bench regress
   bench regress --base v1.2.0 --head HEAD --budget 5m
   bench regress --head . --short
-  bench regress --server-cmd-base './old {addr}' --server-cmd-head './new {addr}' --payload query.bin`,
+  bench regress --server-cmd-base './old {addr}' --server-cmd-head './new {addr}' --payload dns:example.org`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -86,7 +86,7 @@ func (o *regressOptions) register(f *pflag.FlagSet) {
 	f.IntVar(&o.rate, "rate", benchslices.DefaultLoad().Rate, "`QPS` offered to servers while CPU time is measured")
 	f.BoolVar(&o.selfTest, "self-test", false, "compare nothing but known slow-downs, to find out how often they are caught: bench selftest regress with all left as it is by default")
 	f.IntVar(&o.reps, "reps", selfTestReps, "`N` repetitions of the self-test")
-	f.StringVar(&o.payload, "payload", "", "`FILE` with what to send to these servers (loadgen --payload; default the DHT's queries)")
+	f.StringVar(&o.payload, "payload", "", "what `PAYLOAD` these servers are asked, as loadgen takes it: bep15, dns:NAME or hex:BYTES (default the DHT's queries)")
 }
 
 // check finds what is wrong with the flags by themselves, and settles those that depend on others.

@@ -11,17 +11,13 @@ import (
 	"supernode/bench/slices"
 )
 
-// roundBlocks is how many blocks of slices share their processes, before new ones are started.
-const roundBlocks = 10
-
-// load is what an end-to-end comparison is of, and for how long.
+// loadComparison is what an end-to-end comparison is of, and for how long.
 type loadComparison struct {
 	programs regress.Programs
 	rate     int // queries a second offered by the fixed measure
 	budget   time.Duration
 	seed     uint64
-	only     []string // metrics to measure again, by name; nil: all
-	again    bool
+	only     []string // metrics to measure a second time, by name; nil: the first run of all
 }
 
 // compareUnderLoad compares servers in slices, side by side in one lab, as long as the budget lasts.
@@ -29,13 +25,17 @@ func compareUnderLoad(ctx context.Context, c loadComparison, progress func(strin
 	p := c.programs
 	config := slices.Config{
 		Base: p.Base, Head: p.Head, Null: p.Null, Generator: p.Loadgen, GeneratorBase: p.LoadgenBase, GeneratorHead: p.LoadgenHead,
-		Load: slices.DefaultLoad(), Size: slices.Size{Rounds: maxBlocks / roundBlocks, Blocks: roundBlocks},
-		Until: time.Now().Add(c.budget), Seed: c.seed, Only: c.only,
-		Progress: func(done, _ int, _ time.Duration) { progress(fmt.Sprintf("%d slices", done)) },
+		Load: slices.DefaultLoad(), Seed: c.seed, Only: c.only,
+		Progress: func(done, all int, left time.Duration) {
+			progress(fmt.Sprintf("slice %d of %d, %v left", done, all, left.Round(time.Second)))
+		},
 	}
 	config.Load.Rate, config.Load.Payload = c.rate, p.Payload
-	if c.again {
-		config.Number = 1
+	if c.only != nil {
+		config.Number, config.Seed = 1, c.seed+1 // the second run: other orders, other queries
+	}
+	if err := config.Fit(c.budget); err != nil {
+		return nil, err
 	}
 	got, err := slices.EndToEnd(ctx, config)
 	if err != nil {

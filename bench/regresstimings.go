@@ -76,7 +76,7 @@ func (r *regression) underLoad(ctx context.Context, only []string, budget time.D
 	r.generators(&p)
 	r.progress.say("servers under load, for %v", budget.Round(time.Second))
 	series, err := compareUnderLoad(ctx, loadComparison{
-		programs: p, rate: r.options.rate, budget: budget, seed: r.options.seed, only: only, again: only != nil,
+		programs: p, rate: r.options.rate, budget: budget, seed: r.options.seed, only: only,
 	}, func(text string) { r.progress.note("%s", text) })
 	r.progress.clear()
 	if err != nil {
