@@ -46,10 +46,10 @@ func TestDescribePilot(t *testing.T) {
 		{plan.Pilot{Pairs: 16, Spread: 0.031, Needed: 30, Blocks: 30, HalfWidth: 0.0148},
 			"the baseline scatters by 3.1 % against itself: 30 blocks should give intervals of ±1.5 %"},
 		{plan.Pilot{Pairs: 16, Spread: 0.1, Needed: 400, Blocks: 39, HalfWidth: 0.04},
-			"the baseline scatters by 10.0 % against itself: ±2.0 % would take 400 blocks, 15m0s leave time for 39, which should give ±4.0 %"},
+			"the baseline scatters by 10.0 % against itself: ±2.0 % would take 400 blocks, 14m0s leave time for 39, which should give ±4.0 %"},
 		{plan.Pilot{Pairs: 16, Spread: 0.5, Needed: mostNeeded, Blocks: 39, HalfWidth: 0.2},
-			"the baseline scatters by 50.0 % against itself: ±2.0 % would take 1000 or more blocks, 15m0s leave time for 39, which should give ±20.0 %"},
-		{plan.Pilot{Pairs: 1, Needed: mostNeeded, Blocks: 39}, "the host disturbed the pilot: 39 blocks, as many as 15m0s leave time for"},
+			"the baseline scatters by 50.0 % against itself: ±2.0 % would take 1000 or more blocks, 14m0s leave time for 39, which should give ±20.0 %"},
+		{plan.Pilot{Pairs: 1, Needed: mostNeeded, Blocks: 39}, "the host disturbed the pilot: 39 blocks, as many as 14m0s leave time for"},
 	} {
 		spec := plan.Full()
 		spec.Pilot = &c.pilot

@@ -38,7 +38,7 @@ func Entries(ctx context.Context, supernode, loadgen string) (perFlow map[plan.A
 	for _, arm := range []plan.Arm{plan.Off, plan.On, plan.Notrack} {
 		const rate = 1000
 		load := trial.Load{Rate: rate, DurationS: float64(trackedFlows) / rate, Flows: trackedFlows, Walk: true, Mix: "get_peers=1", Seed: 1}
-		n, err := entries(ctx, rig, arm, load)
+		n, err := entries(ctx, l, rig, arm, load)
 		if err != nil {
 			return nil, err
 		}
@@ -52,16 +52,21 @@ func Entries(ctx context.Context, supernode, loadgen string) (perFlow map[plan.A
 var ErrTooBusy = errors.New("this machine is too busy for a server to answer a thousand queries a second")
 
 // entries is what is there after a trial in which each flow asked and was answered. A machine that is busy gets a few.
-func entries(ctx context.Context, rig *trial.Rig, arm plan.Arm, load trial.Load) (n uint64, err error) {
+func entries(ctx context.Context, l *lab.Lab, rig *trial.Rig, arm plan.Arm, load trial.Load) (n uint64, err error) {
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		slot := plan.Slot{Cell: plan.Cell{Arm: arm, Flows: plan.Few, Measure: plan.Fixed}}
 		t, err := rig.Run(ctx, slot, load)
 		if err != nil {
 			return 0, err
 		}
-		if t.Load.Answered >= trackedFlows {
-			return t.Conntrack.Entries, nil
+		if t.Load.Answered < trackedFlows {
+			continue
 		}
+		table, err := l.Conntrack() // the trial's own count is of the end of its interval, and some answers came later
+		if err != nil {
+			return 0, err
+		}
+		return table.Count, nil
 	}
 	return 0, ErrTooBusy
 }

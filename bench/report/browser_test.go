@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,12 +51,15 @@ func chromium(t *testing.T) *browser {
 	require.NoError(t, err)
 	from, theirOut, err := os.Pipe()
 	require.NoError(t, err)
+	profile, err := os.MkdirTemp("", "chromium-")
+	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
 		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-extensions",
-		"--user-data-dir="+t.TempDir(), "about:blank")
+		"--user-data-dir="+profile, "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // become 3 and 4, where Chromium looks for them
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd.Env = append(os.Environ(), "HOME="+profile)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, cmd.Start())
 	require.NoError(t, theirIn.Close())
 	require.NoError(t, theirOut.Close())
@@ -64,7 +68,9 @@ func chromium(t *testing.T) *browser {
 		b.session = ""
 		_ = b.send("Browser.close", nil)
 		_ = cmd.Wait()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its helpers, which write to the profile to the end
 		_, _ = to.Close(), from.Close()
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 10*time.Second, 20*time.Millisecond)
 	})
 	var created struct {
 		Target string `json:"targetId"`

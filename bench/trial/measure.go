@@ -155,6 +155,9 @@ func (r *refused) count() *uint64 {
 // is busy elsewhere may keep it from its core for a whole trial.
 const silentTrials = 3
 
+// silentTime is how long it may be silent at least: trials may be short.
+const silentTime = time.Second
+
 // early is how many answers may have been on their way when the interval began: a batch of the server's. A machine that is
 // busy elsewhere may keep the server from its core all through a short interval.
 const early = 64
@@ -169,12 +172,13 @@ var ErrUncharged = errors.New("used no CPU time")
 // checkServer refuses answers that cost nothing, and a server that gives none any more.
 func (r *Rig) checkServer(d measure.Delta, got result) error {
 	if got.AnswersInInterval+got.Late == 0 {
-		if r.silent++; r.silent < silentTrials {
+		r.silent, r.silentFor = r.silent+1, r.silentFor+d.Elapsed
+		if r.silent < silentTrials || r.silentFor < silentTime {
 			return nil
 		}
 		return fmt.Errorf("%s %w in %d trials%s", r.server, ErrSilent, r.silent, r.server.lastWords())
 	}
-	r.silent = 0
+	r.silent, r.silentFor = 0, 0
 	if got.AnswersInInterval > early && d.ServerNS <= 0 {
 		return fmt.Errorf("%s %w for %d answers: does another process give them?", r.server, ErrUncharged, got.AnswersInInterval)
 	}

@@ -42,6 +42,8 @@ type Rig struct {
 	watch  *watch
 	dht    bool // the server speaks the DHT's protocol
 	silent int  // trials without an answer, up to the last
+
+	silentFor time.Duration // their intervals together
 }
 
 // Assemble starts the generator and the server, waits until the server answers, and opens the clocks. On an error

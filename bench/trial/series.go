@@ -22,7 +22,7 @@ func (r *Rig) series(ctx context.Context, t *record.Trial, s Series) error {
 		return step, err
 	})
 	t.Search = &search
-	r.silent = 0 // under more than it can bear a server may fall silent, and be none the worse for it afterwards
+	r.silent, r.silentFor = 0, 0 // under more than it can bear a server may fall silent, and be none the worse for it afterwards
 	return err
 }
 
