@@ -74,7 +74,7 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "`DIR` for records and report, which must not hold records yet (default out/conntrack-DATE-TIME)")
 	f.StringVar(&o.arms, "arms", "", "`LIST` of what to compare, of "+join(plan.Arms())+" (default all, with --quick all but raised)")
 	f.StringVar(&o.flows, "flows", "", "`LIST` of flow patterns, of "+join(plan.Patterns())+" (default all, with --quick few,many)")
-	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once, or in a part of them: raised, full, new (default: as many as a pilot finds are needed, with --quick 7)")
+	f.IntVar(&o.blocks, "blocks", 0, "`N` blocks, each holding every arm once, or in a part of them: raised, full, new (default: as many as a pilot finds are needed, with --quick 6)")
 	f.StringVar(&o.resolve, "resolution", "", "`SHARE` that intervals of CPU time should reach to either side: a pilot chooses the blocks for it (default 2%, with --quick none)")
 	f.IntVar(&o.searches, "searches", 0, "`N` blocks of searches for every arm's highest rate, and of latency at shares of the baseline's (default 5, with --quick 0)")
 	f.IntVar(&o.curves, "curves", 1, "`N` times the table is filled and emptied after the blocks, up to a minute each (with --quick 0)")

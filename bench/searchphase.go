@@ -27,9 +27,6 @@ const (
 	searchOverhead = 10 * time.Millisecond
 )
 
-// primeTime is how long it may take at most until every flow has asked once.
-const primeTime = 2 * time.Second
-
 // searchLosses are the losses that are looked for, the strictest first.
 var searchLosses = []float64{0.001, 0.005}
 
@@ -68,15 +65,14 @@ func found(t record.Trial) float64 {
 // an arm that tracks has its entries.
 func (r *experiment) searchLoad(slot plan.Slot, rates []float64) trial.Load {
 	flows, seed := slot.Flows.Flows(), r.plan.Seed+uint64(slot.Block)
-	gentle := 0.75 * r.answers
-	prime := trial.Load{Rate: gentle, DurationS: min(float64(flows)/gentle, primeTime.Seconds()), Flows: flows, Seed: seed}
+	prime := r.prime(flows, seed)
 	if slot.Measure == plan.Search {
-		return trial.Load{Flows: flows, Prime: &prime, Series: r.series(flows, seed)}
+		return trial.Load{Flows: flows, Prime: prime, Series: r.series(flows, seed)}
 	}
 	t := r.plan.Searching.Load
 	return trial.Load{
 		Rate: loadRate(slot.Measure, rates, r.answers), DurationS: t.Measure.Seconds(), WarmupS: t.Warmup.Seconds(),
-		Flows: flows, Seed: seed, Prime: &prime,
+		Flows: flows, Seed: seed, Prime: prime,
 	}
 }
 
@@ -89,6 +85,13 @@ func loadRate(m plan.Measure, rates []float64, answers float64) float64 {
 		base = stat.Median(rates)
 	}
 	return max(1, math.Round(m.Share()*base)) // 0 would be a closed loop
+}
+
+// inTime is how many queries of a step count as answered: those that were answered at all, but no more than had their answers
+// when the step ended, and a hundredth. A rate that cannot be held shows in a queue that grows; and a socket may have room
+// for a queue that takes longer to overflow than a step lasts.
+func inTime(step record.Trial) uint64 {
+	return min(step.Load.Answered, step.Answered+step.Load.Sent/100)
 }
 
 // series makes the steps of one search.
@@ -106,8 +109,11 @@ func (r *experiment) series(flows int, seed uint64) trial.Series {
 			if errors.Is(err, trial.ErrSilent) { // more than it can bear
 				return search.Outcome{Sent: uint64(rate * length.Seconds())}, nil
 			}
+			if errors.Is(err, trial.ErrUncharged) {
+				return search.Outcome{Disturbed: "the harness came too late to its clocks"}, nil
+			}
 			return search.Outcome{
-				Sent: made.Load.Sent, Answered: made.Load.Answered, Limited: made.Load.GeneratorLimited, Disturbed: report.Disturbed(made),
+				Sent: made.Load.Sent, Answered: inTime(made), Limited: made.Load.GeneratorLimited, Disturbed: report.Disturbed(made),
 			}, err
 		})
 	}

@@ -53,13 +53,14 @@ func TestSearchSteps(t *testing.T) {
 		case len(asked) == 2:
 			t.CPU = []record.CPU{{Steal: 50, Idle: 50}}
 		}
-		t.Load = record.Load{Sent: uint64(sent), Answered: uint64(min(sent, 70_000*load.DurationS))}
+		t.Answered = uint64(min(sent, 70_000*load.DurationS))
+		t.Load = record.Load{Sent: uint64(sent), Answered: uint64(sent)} // a long queue at the socket hides what it cannot bear
 		return t, nil
 	}
 	found, err := l.Series(answer)
 	require.NoError(t, err)
 	require.Len(t, found.Found, 2)
-	require.InEpsilon(t, 70_000, found.Found[0].QPS, 0.03)
+	require.InEpsilon(t, 70_000, found.Found[0].QPS, 0.04)
 	require.EqualValues(t, 1, found.Steps[0].LossRatio, "silence is loss")
 	require.NotEmpty(t, found.Steps[1].Disturbed)
 	require.InDelta(t, 150_000, asked[0].Rate, 1)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // What the self-test of "bench conntrack" does unless it is told otherwise.
@@ -18,10 +21,14 @@ const (
 // testItself is "bench conntrack --self-test".
 func (o *conntrackOptions) testItself(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
-	for _, flag := range []string{"quick", "arms", "flows", "rate", "server-cmd", "ready-timeout"} {
-		if given(flag) {
-			return usagef("--%s: means nothing with --self-test, which has its own plan and server: leave it out", flag)
+	var other string
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if !slices.Contains([]string{"self-test", "reps", "out", "blocks", "seed"}, f.Name) {
+			other = cmp.Or(other, f.Name)
 		}
+	})
+	if other != "" {
+		return usagef("--%s: means nothing with --self-test, which has its own plan and server: leave it out", other)
 	}
 	t := armSelfTest{reps: o.reps, blocks: selfTestBlocks, share: selfTestShare, seed: o.seed, dir: o.out}
 	if given("blocks") {

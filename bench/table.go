@@ -108,7 +108,7 @@ func (r *experiment) fillCurves(ctx context.Context, rig *trial.Rig) error {
 		}
 		if err != nil {
 			r.progress.say("no fill curve: %v", err)
-			return nil
+			continue
 		}
 		c.Run = run
 		if err := record.AppendCurve(r.dir, c); err != nil {

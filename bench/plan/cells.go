@@ -138,7 +138,18 @@ func (s Spec) length(c Cell) time.Duration {
 	if c.Arm.Fills() {
 		d += perFill
 	}
+	if c.Arm.Answers() {
+		d += c.Flows.primed()
+	}
 	return d
+}
+
+// primed is how long it takes until every flow of the pattern has asked once, before a trial. New flows must not.
+func (p Pattern) primed() time.Duration {
+	if p == Fresh {
+		return 0
+	}
+	return time.Duration(p.Flows()) * perFlow
 }
 
 // Estimate is how long a run of the spec should take on the wall clock, building the lab included.

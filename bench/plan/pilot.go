@@ -53,7 +53,11 @@ func (s Spec) pilotEstimate() time.Duration {
 	if s.Resolution <= 0 || s.Fixed.Measure <= 0 {
 		return 0
 	}
-	return 2 * pilotPairs * (s.Fixed.Warmup + s.Fixed.Measure + perTrial)
+	var d time.Duration
+	for _, slot := range PilotSlots(s) {
+		d += s.length(slot.Cell)
+	}
+	return d
 }
 
 // Fitting is the most blocks that the limit leaves time for, trials made again included, at least LeastBlocks.

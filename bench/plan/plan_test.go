@@ -39,7 +39,8 @@ func TestEstimateGrowsWithWork(t *testing.T) {
 	s.Arms = []Arm{Off, Control, On, Notrack}
 	plain := s.Estimate()
 	s.Max = Timing{Measure: time.Second}
-	require.Equal(t, s.Estimate()-perRun, time.Duration(s.Trials()/2)*(s.Fixed.Warmup+s.Fixed.Measure+s.Max.Measure+2*perTrial))
+	primed := 2 * time.Duration(s.Blocks*len(s.Arms)) * (Few.primed() + Many.primed())
+	require.Equal(t, s.Estimate()-perRun-primed, time.Duration(s.Trials()/2)*(s.Fixed.Warmup+s.Fixed.Measure+s.Max.Measure+2*perTrial))
 	s.Max, s.Arms, s.Rare = Timing{}, append(s.Arms, Filled), 1
 	require.Equal(t, plain+s.Fixed.Warmup+s.Fixed.Measure+perTrial+perFill, s.Estimate())
 }
@@ -148,10 +149,10 @@ func TestFresh(t *testing.T) {
 	s := Full()
 	require.False(t, s.FitFresh(262_144))
 	require.Equal(t, s.Rate, s.RateOf(Fresh))
-	require.Equal(t, 52_000+freshSlack, s.FlowsOf(Fresh))
+	require.Equal(t, 44_000+freshSlack, s.FlowsOf(Fresh))
 	require.Equal(t, 60_000, s.FlowsOf(Many))
 	require.False(t, s.FitFresh(0), "an unknown limit")
-	for _, limit := range []uint64{1, 2048, 2049, 4096, 65_536, 100_000} {
+	for _, limit := range []uint64{1, 2048, 2049, 4096, 65_536, 90_000} {
 		require.True(t, s.FitFresh(limit), limit)
 		require.Positive(t, s.RateOf(Fresh))
 		if limit >= 4096 {

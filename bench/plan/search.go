@@ -92,8 +92,12 @@ func (s Spec) SearchEstimate() time.Duration {
 		return 0
 	}
 	t := s.Searching
-	cell := t.Budget + perPrime + perTrial + time.Duration(len(loads))*(t.Load.Warmup+t.Load.Measure+perPrime+perTrial)
-	return cell * time.Duration(s.Searches*len(s.SearchArms())*len(s.SearchPatterns()))
+	var cells time.Duration
+	for _, p := range s.SearchPatterns() {
+		besides := p.primed() + perTrial
+		cells += t.Budget + besides + time.Duration(len(loads))*(t.Load.Warmup+t.Load.Measure+besides)
+	}
+	return cells * time.Duration(s.Searches*len(s.SearchArms()))
 }
 
 func (s Spec) validateSearches() error {

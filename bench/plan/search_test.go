@@ -115,5 +115,5 @@ func TestFitting(t *testing.T) {
 		require.True(t, n == LeastBlocks || took(n) <= Limit)
 		require.True(t, n == MostBlocks || took(n+1) > Limit)
 	})
-	require.GreaterOrEqual(t, Full().Fitting(), 24)
+	require.GreaterOrEqual(t, Full().Fitting(), 18)
 }

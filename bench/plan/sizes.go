@@ -32,8 +32,8 @@ const (
 	perTrial = 150 * time.Millisecond
 	// Filling the table with some 250,000 entries before a trial, and removing them after it.
 	perFill = 1500 * time.Millisecond
-	// What it costs besides in the second phase, where every flow asks once before: 60,000 of them half the time.
-	perPrime = 200 * time.Millisecond
+	// What a flow costs that asks once before the trial, on a server of a hundred thousand answers a second.
+	perFlow = 10 * time.Microsecond
 	// Building the lab, starting both programs, taking the lab down.
 	perRun = 3 * time.Second
 )
@@ -42,8 +42,8 @@ const (
 // enough to see what becomes of the queries.
 func Quick() Spec {
 	return Spec{
-		Blocks: 7, Arms: []Arm{Off, Control, On, Notrack, Filled}, Patterns: []Pattern{Few, Many}, Rare: 2, Rate: rate, Window: window,
-		Fixed: Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Blocks: 6, Arms: []Arm{Off, Control, On, Notrack, Filled}, Patterns: []Pattern{Few, Many}, Rare: 2, Rate: rate, Window: window,
+		Fixed: Timing{Warmup: 50 * time.Millisecond, Measure: 400 * time.Millisecond},
 		Searching: Searching{
 			Warmup: 20 * time.Millisecond, Short: 50 * time.Millisecond, Long: 150 * time.Millisecond, Budget: 1500 * time.Millisecond,
 			Load: Timing{Warmup: 50 * time.Millisecond, Measure: 400 * time.Millisecond},
@@ -56,13 +56,13 @@ func Quick() Spec {
 // block would put more of it between the trials that are compared.
 func Full() Spec {
 	return Spec{
-		Blocks: 27, Arms: Arms(), Patterns: Patterns(), Rare: 9, Rate: rate, Window: window,
-		Fixed:    Timing{Warmup: 150 * time.Millisecond, Measure: 500 * time.Millisecond},
-		Max:      Timing{Warmup: 150 * time.Millisecond, Measure: 400 * time.Millisecond},
+		Blocks: 20, Arms: Arms(), Patterns: Patterns(), Rare: 9, Rate: rate, Window: window,
+		Fixed:    Timing{Warmup: 50 * time.Millisecond, Measure: 500 * time.Millisecond},
+		Max:      Timing{Warmup: 50 * time.Millisecond, Measure: 400 * time.Millisecond},
 		Searches: 5, // fewer pairs give no interval
 		Searching: Searching{
 			Warmup: 50 * time.Millisecond, Short: 100 * time.Millisecond, Long: 300 * time.Millisecond, Budget: 4 * time.Second,
-			Load: Timing{Warmup: 100 * time.Millisecond, Measure: 500 * time.Millisecond},
+			Load: Timing{Warmup: 100 * time.Millisecond, Measure: 400 * time.Millisecond},
 		},
 		Resolution: 0.02,
 	}

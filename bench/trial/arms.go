@@ -96,7 +96,7 @@ func spare(arm plan.Arm, limit uint64, load Load) uint64 {
 		return 0
 	}
 	flows := float64(load.Flows)
-	if load.Rate > 0 { // a short trial does not come round to all of its flows
+	if load.Rate > 0 && load.Prime == nil { // a short trial does not come round to all of its flows
 		flows = min(flows, load.Rate*(load.WarmupS+load.DurationS))
 	}
 	return min(limit, limit-uint64(raisedFill*float64(limit))+uint64(flows))
