@@ -20,7 +20,7 @@ const (
 	pilotPairs = 16
 	// A pilot chooses from this many blocks. Fewer than the least leave the tails of the latencies unknown.
 	LeastBlocks = 16
-	MostBlocks  = 60
+	MostBlocks  = 200
 	// Limit is how long a run that a pilot sizes may take, trials that are made again included; the fill curve comes after.
 	Limit = 14 * time.Minute
 )

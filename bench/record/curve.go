@@ -71,7 +71,7 @@ func AppendCurve(dir string, c Curve) error {
 // What the reader had to forgive is in warnings.
 func ReadCurves(dir string) (curves []Curve, warnings []string, err error) {
 	path := filepath.Join(dir, CurveFile)
-	file, err := os.Open(path)
+	file, err := Open(dir, CurveFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}

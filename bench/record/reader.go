@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 )
 
@@ -17,10 +16,10 @@ type Run struct {
 	Warnings []string // what the reader had to forgive
 }
 
-// ReadDir reads the records in a run's directory, and the curves if there are any.
+// ReadDir reads the records in a run's directory, and the curves if there are any. Each file may be compressed: see [Open].
 func ReadDir(dir string) (Run, error) {
 	path := filepath.Join(dir, FileName)
-	file, err := os.Open(path)
+	file, err := Open(dir, FileName)
 	if err != nil {
 		return Run{}, fmt.Errorf("open records: %w", err)
 	}

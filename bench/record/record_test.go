@@ -2,7 +2,9 @@ package record
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -217,4 +219,39 @@ func TestCPU(t *testing.T) {
 	c := CPU{User: 1, System: 2, SoftIRQ: 4, IRQ: 8, Idle: 16, Steal: 32}
 	require.EqualValues(t, 15, c.Busy())
 	require.EqualValues(t, 63, c.Total())
+}
+
+// Records that are kept compressed are read as they were; a file that is not what its name says is an error.
+func TestCompressed(t *testing.T) {
+	dir := t.TempDir()
+	_, err := ReadDir(dir)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, FileName+": ", "the file that everybody expects")
+
+	w, err := Create(dir, Header{Notes: []string{"kept"}})
+	require.NoError(t, err)
+	require.NoError(t, w.Append(Trial{Slot: plan.Slot{Cell: plan.Cell{Arm: plan.Off, Flows: plan.Few, Measure: plan.Max}}, Answered: 7}))
+	require.NoError(t, w.Close())
+	want, err := ReadDir(dir)
+	require.NoError(t, err)
+
+	plain, err := os.ReadFile(filepath.Join(dir, FileName))
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err = z.Write(plain)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, FileName)))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, FileName+".gz"), packed.Bytes(), 0o600))
+	got, err := ReadDir(dir)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, FileName+".gz"), plain, 0o600))
+	_, err = ReadDir(dir)
+	require.ErrorContains(t, err, "unpack ")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, FileName+".gz"), packed.Bytes()[:packed.Len()-9], 0o600))
+	_, err = ReadDir(dir)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
