@@ -45,7 +45,9 @@ func run(args []string, stdout io.Writer) error {
 		if err := o.WriteTorrent(torrent); err != nil {
 			return err
 		}
-		flags = append(flags, "--verify", torrent)
+		// Without --verify: what is added is checked anyway, and the program ends when it finds the torrent stopped, as it is
+		// for a moment between the first check and a second one.
+		flags = append(flags, torrent)
 	} else {
 		flags = append(flags, o.Magnet)
 	}
