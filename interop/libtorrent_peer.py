@@ -34,7 +34,7 @@ def session(args):
         "enable_natpmp": False,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
         | lt.alert.category_t.peer_notification | lt.alert.category_t.dht_notification
-        | lt.alert.category_t.connect_notification,
+        | lt.alert.category_t.connect_notification | lt.alert.category_t.storage_notification,
     })
 
 
@@ -91,7 +91,9 @@ def main():
                 if args.seed:
                     say("seeding", info_hash=str(handle.info_hash()))
                 else:
-                    say("completed")
+                    handle.flush_cache()  # the last blocks may still be on their way to the file
+            elif isinstance(alert, lt.cache_flushed_alert) and not args.seed and handle.status().is_seeding:
+                say("completed")
             elif isinstance(alert, lt.peer_connect_alert):
                 say("connected", addr=text(alert.endpoint), source=source(handle, alert.endpoint))
             elif isinstance(alert, (lt.listen_failed_alert, lt.torrent_error_alert)):
