@@ -262,12 +262,12 @@ func (r *experiment) remoteHeader(ctx context.Context, facts remote.Facts, targe
 	}
 	h.Notes = append(h.Notes, r.notes...)
 	if !facts.Tracks {
-		h.Notes = append(h.Notes, "the baseline has no rule of ours, arm on has two chains with a rule each and notrack four: what nftables' "+
+		h.Notes = append(h.Notes, "the baseline has no rule of ours, arm on has two chains of rules and notrack four: what nftables' "+
 			"own hooks cost, whatever their rules do, is part of the difference")
 	} else {
 		h.Notes = append(h.Notes, "the server's host tracks by rules of its own, which were left alone: the baseline is the port exempted from "+
 			"tracking, not a host without tracking, and notrack is the same once more ("+facts.Why+"); the exemption "+
-			"is two chains with a rule each, which arm on lacks: what nftables' own hooks cost is part of the difference")
+			"is two chains of rules, which arm on lacks: what nftables' own hooks cost is part of the difference")
 	}
 	return h
 }
