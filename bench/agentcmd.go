@@ -79,7 +79,7 @@ func (o *agentOptions) check() error {
 	return nil
 }
 
-func (o *agentOptions) run(cmd *cobra.Command) error {
+func (o *agentOptions) run(cmd *cobra.Command) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -91,9 +91,10 @@ func (o *agentOptions) run(cmd *cobra.Command) error {
 		return usagef("needs root, to make rules for the port: run it with sudo")
 	}
 	ctx := cmd.Context()
+	var served *trial.Served
 	name := fmt.Sprintf("process %d", o.pid)
 	if o.pid == 0 {
-		served, err := trial.ServeHere(o.serverCmd, netip.AddrPortFrom(netip.IPv4Unspecified(), o.port))
+		served, err = trial.ServeHere(o.serverCmd, netip.AddrPortFrom(netip.IPv4Unspecified(), o.port))
 		if err != nil {
 			return fmt.Errorf("start the server: %w", err)
 		}
@@ -109,8 +110,13 @@ func (o *agentOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	err = o.serve(ctx, cmd.ErrOrStderr(), host, secret)
-	return errors.Join(err, host.Close())
+	defer func() { err = errors.Join(err, host.Close()) }()
+	if served != nil {
+		if err := served.Check(); err != nil {
+			return err
+		}
+	}
+	return o.serve(ctx, cmd.ErrOrStderr(), host, secret)
 }
 
 // errServerGone is why an agent ends by itself.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (r *experiment) fillAndPilot(ctx context.Context, rig rig, baseline func() 
 	}
 	var pilot record.Trial
 	if err := rig.Measure(ctx, &pilot, trial.Load{
-		Window: r.plan.Window, WarmupS: 0.2, DurationS: 1, Flows: plan.Many.Flows(), Seed: r.plan.Seed,
+		Window: r.plan.Window, WarmupS: 0.2, DurationS: 1, Flows: mostFlows(r.plan.Spec), Seed: r.plan.Seed,
 	}); err != nil {
 		return fmt.Errorf("pilot: %w", err)
 	}
@@ -213,9 +214,20 @@ func fill(ctx context.Context, rig rig, spec plan.Spec, payload string) error {
 		seconds, warming = seconds/4, warming/4 // a quick run
 	}
 	if payload != "" {
-		return rig.Fill(ctx, trial.Load{Window: spec.Window, DurationS: warming, Flows: plan.Many.Flows(), Seed: spec.Seed})
+		return rig.Fill(ctx, trial.Load{Window: spec.Window, DurationS: warming, Flows: mostFlows(spec), Seed: spec.Seed})
 	}
-	return rig.Fill(ctx, trial.Load{Rate: float64(spec.Rate) / 2, DurationS: seconds, Flows: plan.Many.Flows(), Seed: spec.Seed})
+	return rig.Fill(ctx, trial.Load{Rate: float64(spec.Rate) / 2, DurationS: seconds, Flows: mostFlows(spec), Seed: spec.Seed})
+}
+
+// mostFlows is how many flows the plan's patterns have at most. A run of new flows alone has no number yet, and fills with those
+// of Many.
+func mostFlows(spec plan.Spec) (most int) {
+	for _, p := range spec.Patterns {
+		if p != plan.Fresh {
+			most = max(most, p.Flows())
+		}
+	}
+	return cmp.Or(most, plan.Many.Flows())
 }
 
 // load is what the generator is asked to do in a slot, of this server.

@@ -40,7 +40,7 @@ func (o *otherServer) check(given func(flag string) bool) error {
 		return usagef("--ready-timeout %v: must be more than 0", o.ready)
 	case o.port == 0:
 		return usagef("--server-port 0: must be 1 to 65535")
-	case !given("server-cmd") && o.payload != dht:
+	case !given("server-cmd") && !given("remote") && !given("remote-cmd") && o.payload != dht:
 		return usagef("--payload %s: supernode answers dht only: give the server that it is for with --server-cmd", o.payload)
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -176,6 +178,74 @@ func TestRemoteOverPipes(t *testing.T) {
 	require.Len(t, run.Trials, 3)
 }
 
+// TestRemoteFromOneAddress is a run without --sources, of a server that is asked by --payload: here a ping, whose answer has the
+// number elsewhere than the query.
+func TestRemoteFromOneAddress(t *testing.T) {
+	t.Parallel()
+	h := newTwoHosts(t)
+	h.start(t)
+	out := filepath.Join(t.TempDir(), "out")
+	ping := "hex:" + hex.EncodeToString([]byte("d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t4:")) + "{seq}" + hex.EncodeToString([]byte("1:y1:qe"))
+	cmd := exec.Command(filepath.Join(h.home, "bench"), "conntrack", "--remote", agentPort, "--secret-file", h.secret,
+		"--quick", "--blocks", "1", "--arms", "on", "--payload", ping, "--reply-at", "50", "--out", out)
+	stderr := new(bytes.Buffer)
+	cmd.Stderr = stderr
+	require.NoError(t, h.lab.Start(lab.Client, -1, cmd))
+	require.NoError(t, cmd.Wait(), stderr.String())
+	require.Contains(t, stderr.String(), "pattern many was left out")
+	run, err := record.ReadDir(out)
+	require.NoError(t, err)
+	require.Equal(t, []plan.Pattern{plan.Few}, run.Header.Plan.Patterns)
+	require.Equal(t, ping, run.Header.Payload)
+	require.Equal(t, 50, *run.Header.ReplyAt)
+	require.Contains(t, strings.Join(run.Header.Notes, "\n"), "pattern many was left out")
+	require.Contains(t, strings.Join(run.Header.Notes, "\n"), "nftables' own hooks")
+	for _, trial := range run.Trials {
+		require.True(t, trial.ReceiveByTicks)
+		require.NotContains(t, report.Excluded(trial), "receive thread")
+		require.Len(t, trial.CPU, 2)
+		require.Equal(t, record.AllOfServer, trial.CPU[0].ID)
+		require.Equal(t, record.AllOfClient, trial.CPU[1].ID)
+	}
+}
+
+// TestAgentRefusesWorkers: the time of a server's other processes would not be counted.
+func TestAgentRefusesWorkers(t *testing.T) {
+	t.Parallel()
+	h := newTwoHosts(t)
+	cmd := exec.Command("sh", "-c", "sleep 1000 & echo; wait")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	started, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); _ = cmd.Wait() })
+	_, err = started.Read(make([]byte, 1))
+	require.NoError(t, err)
+	agent := exec.Command(filepath.Join(h.home, "bench"), "agent", "--listen", agentPort, "--port", "6881",
+		"--pid", strconv.Itoa(cmd.Process.Pid), "--secret-file", h.secret, "--i-consent-to-rules")
+	stderr := new(bytes.Buffer)
+	agent.Stderr = stderr
+	require.NoError(t, h.lab.Start(lab.Server, -1, agent))
+	require.Error(t, agent.Wait())
+	require.Contains(t, stderr.String(), "whose CPU time would not be counted")
+}
+
+// TestChildIsEnded: a program of --remote-cmd that heeds neither the end of its input nor SIGTERM is ended all the same.
+func TestChildIsEnded(t *testing.T) {
+	t.Parallel()
+	script := filepath.Join(t.TempDir(), "deaf")
+	require.NoError(t, os.WriteFile(script, []byte("trap '' TERM\necho\nwhile :; do sleep 1000; done\n"), 0o700))
+	c, err := runAgent([]string{"sh", script})
+	require.NoError(t, err)
+	c.patience = time.Millisecond
+	_, err = c.Read(make([]byte, 1))
+	require.NoError(t, err)
+	require.ErrorContains(t, c.Close(), "it did not end by itself: signal: killed")
+	c, err = runAgent([]string{"cat"})
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+}
+
 // TestRemoteEnds: however a run over two hosts is broken off, the rules are gone.
 func TestRemoteEnds(t *testing.T) {
 	for name, end := range map[string]func(h *twoHosts, bench *exec.Cmd) error{
@@ -229,11 +299,15 @@ func TestRemoteUsage(t *testing.T) {
 		"conntrack --remote host:1 --secret-file x --arms full":    "cannot be had on a host that others use",
 		"conntrack --remote host:1 --secret-file x --curves 1":     "--curves: fills a table",
 		"conntrack --remote host:1 --secret-file x --flows new":    "--flows new: fills a table",
-		"conntrack --remote host:1 --secret-file x --sources y":    "--sources",
-		"conntrack --remote host:1 --secret-file x --target y":     "--target",
-		"conntrack --remote host:1 --secret-file " + secret:        "chmod 600",
-		"conntrack --remote host:1 --remote-cmd y":                 "leave one of them out",
-		"conntrack --remote-cmd y --secret-file x":                 "--target: is missing",
+		"conntrack --remote host:1 --secret-file x --flows many":   "--flows many: takes more addresses than one: give --sources",
+
+		"conntrack --remote host:1 --secret-file x --server-port 7":    "--server-port: is for a server on this machine",
+		"conntrack --remote host:1 --secret-file x --ready-timeout 7s": "--ready-timeout: is for a server on this machine",
+		"conntrack --remote host:1 --secret-file x --sources y":        "--sources",
+		"conntrack --remote host:1 --secret-file x --target y":         "--target",
+		"conntrack --remote host:1 --secret-file " + secret:            "chmod 600",
+		"conntrack --remote host:1 --remote-cmd y":                     "leave one of them out",
+		"conntrack --remote-cmd y --secret-file x":                     "--target: is missing",
 		"agent":                             "give --listen",
 		"agent --stdio":                     "--port",
 		"agent --stdio --port 6881":         "give --pid",
@@ -244,5 +318,19 @@ func TestRemoteUsage(t *testing.T) {
 		status, _, stderr := ended(t, dir, nil, strings.Fields(args)...)
 		require.Equal(t, exitUsage, status, "%s: %s", args, stderr)
 		require.Contains(t, stderr, want, args)
+	}
+}
+
+// TestMostFlows: no more flows are opened than some pattern has, for one address has sockets for few.
+func TestMostFlows(t *testing.T) {
+	for _, c := range []struct {
+		patterns []plan.Pattern
+		want     int
+	}{
+		{[]plan.Pattern{plan.Few}, plan.Few.Flows()},
+		{[]plan.Pattern{plan.Few, plan.Many, plan.Fresh}, plan.Many.Flows()},
+		{[]plan.Pattern{plan.Fresh}, plan.Many.Flows()},
+	} {
+		require.Equal(t, c.want, mostFlows(plan.Spec{Patterns: c.patterns}), c.patterns)
 	}
 }

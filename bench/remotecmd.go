@@ -29,6 +29,8 @@ type remoteOptions struct {
 	secret  string
 	sources string
 	floodOK bool
+
+	fewOnly bool // the patterns of more flows than one address has sockets for were left out
 }
 
 func (o *remoteOptions) register(f *pflag.FlagSet) {
@@ -76,7 +78,7 @@ func (o *remoteOptions) check(given func(flag string) bool, spec *plan.Spec) err
 			return usagef("--sources %q: must be ADDRESS/BITS, as in 198.51.100.0/24", o.sources)
 		}
 	}
-	for _, flag := range []string{"searches", "resolution"} {
+	for _, flag := range []string{"searches", "resolution", "server-port", "ready-timeout"} {
 		if given(flag) {
 			return usagef("--%s: is for a server on this machine, leave it out", flag)
 		}
@@ -91,11 +93,27 @@ func (o *remoteOptions) check(given func(flag string) bool, spec *plan.Spec) err
 		return usagef("--flows %s: fills a table, which cannot be had on a host that others use, leave it out", plan.Fresh)
 	}
 	spec.Patterns = slices.DeleteFunc(slices.Clone(spec.Patterns), func(p plan.Pattern) bool { return p == plan.Fresh })
+	if err := o.fitFlows(given, spec); err != nil {
+		return err
+	}
 	possible := func(a plan.Arm) bool { return slices.Contains(remote.Arms(), a) }
 	if i := slices.IndexFunc(spec.Arms, func(a plan.Arm) bool { return !possible(a) }); i >= 0 && given("arms") {
 		return usagef("--arms %s: cannot be had on a host that others use, leave it out", spec.Arms[i])
 	}
 	spec.Arms = slices.DeleteFunc(slices.Clone(spec.Arms), func(a plan.Arm) bool { return !possible(a) })
+	return nil
+}
+
+// fitFlows leaves out the patterns that need more addresses than there are: loadgen opens a socket for each flow of an address,
+// and no more than 1,024 of them.
+func (o *remoteOptions) fitFlows(given func(flag string) bool, spec *plan.Spec) error {
+	if o.sources != "" || !slices.Contains(spec.Patterns, plan.Many) {
+		return nil
+	}
+	if given("flows") {
+		return usagef("--flows %s: takes more addresses than one: give --sources, or --flows %s", plan.Many, plan.Few)
+	}
+	spec.Patterns, o.fewOnly = []plan.Pattern{plan.Few}, true
 	return nil
 }
 
@@ -135,9 +153,12 @@ func (r *experiment) conductRemote(ctx context.Context, o remoteOptions) (err er
 	if o.sources != "" {
 		sources = netip.MustParsePrefix(o.sources)
 	}
+	if o.fewOnly {
+		r.note("pattern %s was left out: it takes more addresses to send from than one (--sources)", plan.Many)
+	}
 	rig, err := trial.AssembleRemote(ctx, trial.RemoteSetup{
-		Agent: agent, Target: target, Generator: r.loadgen, Flows: plan.Many.Flows(), Sources: sources, FloodOK: o.floodOK,
-		Payload: r.setup.Payload,
+		Agent: agent, Target: target, Generator: r.loadgen, Flows: mostFlows(r.plan.Spec), Sources: sources, FloodOK: o.floodOK,
+		Payload: r.setup.Payload, ReplyAt: r.setup.ReplyAt,
 	})
 	if err != nil {
 		return err
@@ -183,8 +204,12 @@ func (o *remoteOptions) targetAddr(stream remote.Stream, facts remote.Facts) (ne
 // child is a stream to a program's standard input and from its output.
 type child struct {
 	pipes
-	cmd *exec.Cmd
+	cmd      *exec.Cmd
+	patience time.Duration // how long each way of asking it to end may take
 }
+
+// childTime leaves an agent the time to undo its rules.
+const childTime = 5 * time.Second
 
 func runAgent(words []string) (*child, error) {
 	theirIn, ourOut, err := os.Pipe()
@@ -195,7 +220,7 @@ func runAgent(words []string) (*child, error) {
 	if err != nil {
 		return nil, errors.Join(err, theirIn.Close(), ourOut.Close())
 	}
-	c := &child{pipes{ourIn, ourOut}, exec.Command(words[0], words[1:]...)}
+	c := &child{pipes{ourIn, ourOut}, exec.Command(words[0], words[1:]...), childTime}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirIn, theirOut, os.Stderr
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is for the harness, which then ends the session
 	err = errors.Join(c.cmd.Start(), theirIn.Close(), theirOut.Close())
@@ -205,14 +230,29 @@ func runAgent(words []string) (*child, error) {
 	return c, nil
 }
 
-// Close ends the program by the end of its input.
-func (c *child) Close() error { return errors.Join(c.pipes.Close(), c.cmd.Wait()) }
+// Close ends the program by the end of its input. One that does not heed that, such as an ssh that waits for a password on the
+// terminal, is asked by signals, and what it has started with it.
+func (c *child) Close() error {
+	err := c.pipes.Close()
+	done := make(chan error, 1)
+	go func() { done <- c.cmd.Wait() }()
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		select {
+		case ended := <-done:
+			return errors.Join(err, ended)
+		case <-time.After(c.patience):
+		}
+		_ = syscall.Kill(-c.cmd.Process.Pid, s)
+	}
+	return errors.Join(err, fmt.Errorf("--remote-cmd: it did not end by itself: %w", <-done))
+}
 
 // remoteHeader describes a run over two hosts before its first trial.
 func (r *experiment) remoteHeader(ctx context.Context, facts remote.Facts, target netip.AddrPort) record.Header {
 	here := thisMachine()
 	h := record.Header{
 		Started: time.Now().UTC(), Command: os.Args, Plan: r.plan.Spec, Machine: facts.Machine, Client: &here,
+		Payload: r.setup.Payload, ReplyAt: r.setup.ReplyAt,
 		Versions: map[string]string{"bench": version, "server": facts.Server, "loadgen": versionOf(ctx, r.loadgen)},
 		Notes: []string{
 			fmt.Sprintf("measured over two hosts: the server at %v, and the generator on another machine (%s, %s)", target, here.CPU, here.Kernel),
@@ -220,9 +260,14 @@ func (r *experiment) remoteHeader(ctx context.Context, facts remote.Facts, targe
 				"as the kernel samples it at its ticks: coarse in one trial, and other traffic of that host is in it",
 		},
 	}
-	if facts.Tracks {
+	h.Notes = append(h.Notes, r.notes...)
+	if !facts.Tracks {
+		h.Notes = append(h.Notes, "the baseline has no rule of ours, arm on has two chains of rules and notrack four: what nftables' "+
+			"own hooks cost, whatever their rules do, is part of the difference")
+	} else {
 		h.Notes = append(h.Notes, "the server's host tracks by rules of its own, which were left alone: the baseline is the port exempted from "+
-			"tracking, not a host without tracking, and notrack is the same once more ("+facts.Why+")")
+			"tracking, not a host without tracking, and notrack is the same once more ("+facts.Why+"); the exemption "+
+			"is two chains of rules, which arm on lacks: what nftables' own hooks cost is part of the difference")
 	}
 	return h
 }

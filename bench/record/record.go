@@ -69,6 +69,9 @@ type Trial struct {
 	// CPU time, from each thread's schedstat.
 	Server     int64 `json:"server_ns"`      // the server's threads
 	ServerNAPI int64 `json:"server_napi_ns"` // receive work of the server's interface; 0 is a failed set-up
+	// ReceiveByTicks says that the receive work has no thread of its own, and was sampled at ticks: 0 is little, and no failure.
+	ReceiveByTicks bool `json:"receive_by_ticks,omitempty"`
+
 	Client     int64 `json:"client_ns"`
 	ClientNAPI int64 `json:"client_napi_ns"`
 
@@ -125,8 +128,15 @@ type Conntrack struct {
 	OwnDrop *uint64 `json:"own_drop,omitempty"` // of Drop, packets that the server itself wanted to send; nil if unknown
 }
 
+// Ids of all processors of a host together.
+const (
+	AllOfServer = -1
+	AllOfClient = -2
+)
+
 // CPU is how one CPU spent the interval, from /proc/stat; the kernel counts in ticks, 10 ms as a rule.
 type CPU struct {
+	// A run over two hosts has no cores of its own, but AllOfServer and AllOfClient.
 	ID      int   `json:"id"`
 	User    int64 `json:"user_ns"` // nice included
 	System  int64 `json:"system_ns"`

@@ -31,11 +31,14 @@ func Serve(ctx context.Context, stream Stream, secret []byte, host Host, silence
 			err = errors.Join(err, fmt.Errorf("restore the rules: %w", undone))
 		}
 	}()
+	defer context.AfterFunc(ctx, func() { stream.Close() })()
 	n, err := welcomeHarness(stream, secret, silence)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
 		return fmt.Errorf("open session: %w", err)
 	}
-	defer context.AfterFunc(ctx, func() { stream.Close() })()
 	for {
 		var q Request
 		err := n.receive(&q)

@@ -123,6 +123,33 @@ func TestSilence(t *testing.T) {
 	require.Equal(t, []string{"arm on", "restore"}, s.host.entries)
 }
 
+// TestStopInHandshake: an agent that is asked to stop does not wait for somebody who has called and says nothing.
+func TestStopInHandshake(t *testing.T) {
+	s := serve(t, time.Minute)
+	_, err := bufio.NewReader(s.end).ReadBytes('\n')
+	require.NoError(t, err)
+	s.stop()
+	require.ErrorIs(t, <-s.err, context.Canceled)
+	require.Equal(t, []string{"restore"}, s.host.entries)
+}
+
+// hasty is a stream that notes its first deadline and fails.
+type hasty struct{ patience time.Duration }
+
+func (h *hasty) SetDeadline(at time.Time) error { h.patience = time.Until(at); return io.ErrClosedPipe }
+func (*hasty) Read([]byte) (int, error)         { return 0, io.ErrClosedPipe }
+func (*hasty) Write([]byte) (int, error)        { return 0, io.ErrClosedPipe }
+func (*hasty) Close() error                     { return nil }
+
+// TestStrangers: who calls and says nothing is sent away before the next in line gives up.
+func TestStrangers(t *testing.T) {
+	require.Less(t, strangerTime, handshakeTime)
+	var h hasty
+	_, err := welcomeHarness(&h, secret, time.Minute)
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	require.LessOrEqual(t, h.patience, strangerTime)
+}
+
 func TestWrongSecret(t *testing.T) {
 	s := serve(t, time.Minute)
 	_, err := Open(s.end, []byte("another secret of 24 byte"))

@@ -36,6 +36,9 @@ func NewHost(pid int, server string, port uint16, machine record.Machine) (*Linu
 	if _, err := measure.Process(pid); err != nil {
 		return nil, err
 	}
+	if err := alone(pid); err != nil {
+		return nil, err
+	}
 	there, err := conntrack.PortExempt(port)
 	if err != nil {
 		return nil, err
@@ -64,8 +67,18 @@ func NewHost(pid int, server string, port uint16, machine record.Machine) (*Linu
 	}, nil
 }
 
-// Facts gives what was found at the start.
-func (h *LinuxHost) Facts() (Facts, error) { return h.facts, nil }
+// alone refuses a process that has others work for it, whose CPU time is not read.
+func alone(pid int) error {
+	children, err := measure.Descendants(pid)
+	if err == nil && len(children) > 0 {
+		err = fmt.Errorf("process %d has started processes %v, whose CPU time would not be counted: have the server work in one process, "+
+			"or name the one that serves", pid, children)
+	}
+	return err
+}
+
+// Facts gives what was found at the start. A server that has begun to fork since is refused before anything is changed for it.
+func (h *LinuxHost) Facts() (Facts, error) { return h.facts, alone(h.pid) }
 
 // SetArm puts an arm's rules in place, removes the port's entries, and proves what the rules do.
 func (h *LinuxHost) SetArm(arm plan.Arm) (Proof, error) {
@@ -87,11 +100,17 @@ func (h *LinuxHost) SetArm(arm plan.Arm) (Proof, error) {
 	return h.prove(arm, h.facts.Tracks || wantTrack, wantExempt)
 }
 
+// errOutlives is of a table that would stay behind after a kill -9.
+var errOutlives = errors.New("the rules could outlive the agent: tables that end with their process need Linux 5.12")
+
 // toggle makes or closes a hold, if it is not as wanted.
 func toggle(hold **conntrack.Hold, wanted bool, port uint16, make func(uint16) (*conntrack.Hold, error)) (err error) {
 	switch {
 	case wanted && *hold == nil:
-		*hold, err = make(port)
+		if *hold, err = make(port); err == nil && !(*hold).Owned {
+			err = errors.Join(errOutlives, (*hold).Close())
+			*hold = nil
+		}
 	case !wanted && *hold != nil:
 		err, *hold = (*hold).Close(), nil
 	}
@@ -139,7 +158,7 @@ func (h *LinuxHost) Read() (r Reading, err error) {
 	}
 	r.Counters = facts.Counters
 	r.PortDrops = conntrack.ReadSockets("/", h.facts.Port).PortDrops
-	return r, nil
+	return r, alone(h.pid)
 }
 
 // Count counts the port's entries, in a dump of the table.

@@ -3,6 +3,7 @@ package remote
 import (
 	"net"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,6 +101,37 @@ func TestHostReads(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 1, n)
 	})
+}
+
+// TestWorkers: a server that has others work for it is refused, at the start and in a session.
+func TestWorkers(t *testing.T) {
+	apart.In(t, func() {
+		h, err := NewHost(os.Getpid(), "this test", 6881, record.Machine{})
+		require.NoError(t, err)
+		defer h.Close()
+		worker := exec.Command("cat") // which ends with its input
+		input, err := worker.StdinPipe()
+		require.NoError(t, err)
+		require.NoError(t, worker.Start())
+		_, err = h.Read()
+		require.ErrorContains(t, err, "whose CPU time would not be counted")
+		_, err = h.Facts()
+		require.ErrorContains(t, err, "whose CPU time would not be counted")
+		_, err = NewHost(os.Getpid(), "this test", 6881, record.Machine{})
+		require.ErrorContains(t, err, "whose CPU time would not be counted")
+		require.NoError(t, input.Close())
+		require.NoError(t, worker.Wait())
+		_, err = h.Read()
+		require.NoError(t, err)
+	})
+}
+
+// TestOutlives: rules that would stay behind after a kill -9, as on an old kernel, are not kept.
+func TestOutlives(t *testing.T) {
+	var hold *conntrack.Hold
+	err := toggle(&hold, true, 6881, func(uint16) (*conntrack.Hold, error) { return new(conntrack.Hold), nil })
+	require.ErrorIs(t, err, errOutlives)
+	require.Nil(t, hold)
 }
 
 // TestForeignExemption: a port that somebody else has exempted is left to them.

@@ -23,8 +23,10 @@ const (
 	MinSecret = 16
 	maxSecret = 4096
 	nonceSize = 32
-	// handshakeTime is how long the other side may take to show that it knows the secret.
+	// handshakeTime is how long the agent may take to show that it knows the secret: it may have a stranger to see off first.
 	handshakeTime = 10 * time.Second
+	// strangerTime is how long a harness may take to show that it does. Whoever calls keeps others waiting for so long.
+	strangerTime = 3 * time.Second
 )
 
 // ReadSecret reads the secret that both sides share. A file that others may read holds none.
@@ -125,7 +127,7 @@ func shake(s Stream, secret []byte, patience time.Duration) (*session, error) {
 // welcomeHarness makes the agent's half.
 func welcomeHarness(s Stream, secret []byte, patience time.Duration) (*session, error) {
 	n := &session{stream: s, in: bufio.NewReaderSize(s, MaxLine), patience: patience}
-	if err := s.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
+	if err := s.SetDeadline(time.Now().Add(strangerTime)); err != nil {
 		return nil, err
 	}
 	ours := newNonce()

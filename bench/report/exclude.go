@@ -32,6 +32,12 @@ func disturbed(t record.Trial, rules stat.Rules) string {
 func stolen(t record.Trial, rules stat.Rules) bool {
 	var stolen, total int64
 	for _, c := range t.CPU {
+		if c.ID < 0 { // a whole host, judged by itself: among many idle processors of the other it would not show
+			if rules.Stolen(float64(c.Steal), float64(c.Total())) {
+				return true
+			}
+			continue
+		}
 		stolen += c.Steal
 		total += c.Total()
 	}
@@ -50,7 +56,7 @@ func exclude(t record.Trial, rules stat.Rules) string {
 	if why := disturbed(t, rules); why != "" && t.Search == nil { // a search has left out such steps itself
 		return why
 	}
-	if t.ServerNAPI <= 0 {
+	if t.ServerNAPI <= 0 && !t.ReceiveByTicks {
 		return "the receive thread of the server's interface did no work, so receive work was charged elsewhere"
 	}
 	return unproven(t)

@@ -32,7 +32,7 @@ func (d *data) notes(s Summary) []string {
 	for _, why := range slices.Sorted(maps.Keys(s.Trials.Why)) {
 		notes = append(notes, fmt.Sprintf("%s left out: %s", Plural(s.Trials.Why[why], "trial"), why))
 	}
-	if !s.Machine.NAPIPinned && !s.Unprivileged { // else a note of the header says so
+	if !s.Machine.NAPIPinned && !s.Unprivileged && d.run.Header.Client == nil { // else a note of the header says so
 		notes = append(notes, "the receive threads could not be pinned to their cores (needs root): their work is counted wherever it ran")
 	}
 	notes = append(notes, d.controlNotes()...)

@@ -2,15 +2,12 @@ package trial
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"supernode/bench/measure"
 )
 
 // family is the processes that descend from a server, by process id in rising order: the workers of one that forks, or the
@@ -26,7 +23,7 @@ const meetings = 20
 // meet makes f the family of the process parent as it is now.
 func (f *family) meet(parent int) error {
 	for range meetings {
-		pids, err := descendants(parent)
+		pids, err := measure.Descendants(parent)
 		if err != nil {
 			return err
 		}
@@ -83,42 +80,4 @@ func (f *family) release() {
 		unix.Close(m.fd)
 	}
 	*f = nil
-}
-
-// descendants lists the children of a process, theirs, and so on, in rising order. A kernel without CONFIG_PROC_CHILDREN
-// says of none (proc_pid_task_children(5)).
-func descendants(pid int) (all []int, err error) {
-	for open := []int{pid}; len(open) > 0; {
-		children, err := childrenOf(open[0])
-		if err != nil {
-			return nil, err
-		}
-		all, open = append(all, children...), append(open[1:], children...)
-	}
-	slices.Sort(all)
-	return all, nil
-}
-
-func childrenOf(pid int) (children []int, err error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // the thread has ended
-		}
-		if err != nil {
-			return nil, fmt.Errorf("look for the server's children: %w", err)
-		}
-		for word := range strings.FieldsSeq(string(text)) {
-			child, err := strconv.Atoi(word)
-			if err != nil {
-				return nil, fmt.Errorf("parse %s: %w", file, err)
-			}
-			children = append(children, child)
-		}
-	}
-	return children, nil
 }

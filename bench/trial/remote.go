@@ -26,6 +26,7 @@ type RemoteSetup struct {
 	Flows     int            // at most in any trial
 	Sources   netip.Prefix   // addresses to send from, all of them this host's; the zero Prefix: the one that leads there
 	Payload   string         // what the server speaks, if not the DHT's protocol
+	ReplyAt   *int           // as in Setup
 	FloodOK   bool           // a public target has its owner's consent
 }
 
@@ -47,6 +48,9 @@ func AssembleRemote(ctx context.Context, s RemoteSetup) (*Remote, error) {
 	}
 	if s.Payload != "" {
 		args = append(args, "--payload", s.Payload)
+	}
+	if s.ReplyAt != nil {
+		args = append(args, "--reply-at", strconv.Itoa(*s.ReplyAt))
 	}
 	if s.FloodOK {
 		args = append(args, "--i-may-flood-this")
@@ -105,8 +109,12 @@ func (r *Remote) Run(ctx context.Context, slot plan.Slot, load Load) (record.Tri
 func (r *Remote) Measure(ctx context.Context, t *record.Trial, load Load) error {
 	var before, after remote.Reading
 	var clientBefore, clientAfter int64
-	read := func(to *remote.Reading, client *int64) (err error) {
+	var hereBefore, hereAfter measure.CPUTime
+	read := func(to *remote.Reading, client *int64, here *measure.CPUTime) (err error) {
 		if *client, err = measure.Process(r.gen.PID()); err != nil {
+			return err
+		}
+		if *here, err = measure.CPU(measure.AllCPUs); err != nil {
 			return err
 		}
 		*to, err = r.agent.Read()
@@ -114,8 +122,8 @@ func (r *Remote) Measure(ctx context.Context, t *record.Trial, load Load) error 
 	}
 	got, err := r.gen.run(ctx, load, func() error {
 		t.Start = time.Now().UTC()
-		return read(&before, &clientBefore)
-	}, func() error { return read(&after, &clientAfter) })
+		return read(&before, &clientBefore, &hereBefore)
+	}, func() error { return read(&after, &clientAfter, &hereAfter) })
 	if err != nil {
 		return err
 	}
@@ -123,6 +131,10 @@ func (r *Remote) Measure(ctx context.Context, t *record.Trial, load Load) error 
 	cpu := difference(after.CPU, before.CPU)
 	t.Duration = int64(elapsed)
 	t.Server, t.Client = after.Server-before.Server, clientAfter-clientBefore
+	if err := charged(t.Server, got); err != nil {
+		return err
+	}
+	t.ReceiveByTicks = true
 	t.ServerNAPI = max(0, cpu.SoftIRQ-int64(r.rest*elapsed.Seconds()))
 	t.Answered, t.Load = got.AnswersInInterval, got.Load
 	counters := after.Counters.Sub(before.Counters)
@@ -133,8 +145,16 @@ func (r *Remote) Measure(ctx context.Context, t *record.Trial, load Load) error 
 		return err
 	}
 	t.ReceiveErrors = after.PortDrops - before.PortDrops
-	t.CPU = []record.CPU{cpu}
+	t.CPU = []record.CPU{cpu, cpuRecord(record.AllOfClient, hereAfter.Sub(hereBefore))}
 	t.Warnings = append(t.Warnings, warnings(t.Arm, measure.Delta{Elapsed: elapsed}, got, lab.Losses{})...)
+	return nil
+}
+
+// charged refuses answers that cost the server's process nothing.
+func charged(serverNS int64, got result) error {
+	if got.AnswersInInterval > early && serverNS <= 0 {
+		return fmt.Errorf("the agent's server %w for %d answers: does another process give them?", ErrUncharged, got.AnswersInInterval)
+	}
 	return nil
 }
 
@@ -160,6 +180,14 @@ func ServeHere(command string, addr netip.AddrPort) (*Served, error) {
 	return &Served{s}, err
 }
 
+// Stop ends the server and what it has started.
+func (s *Served) Stop() error {
+	_ = s.family.meet(s.PID()) // of those that it does not find the group has the rest
+	err := s.server.Stop()
+	_ = syscall.Kill(-s.PID(), syscall.SIGKILL) // workers whose parent has ended are no longer its children
+	return err
+}
+
 // Done is closed when the server has ended.
 func (s *Served) Done() <-chan struct{} { return s.done }
 
@@ -168,7 +196,7 @@ func (s *Served) Check() error {
 	if err := s.gone(); err != nil {
 		return err
 	}
-	children, err := descendants(s.PID())
+	children, err := measure.Descendants(s.PID())
 	if err == nil && len(children) > 0 {
 		err = fmt.Errorf("%s has started processes %v, whose CPU time would not be counted: give the command of the server itself", s, children)
 	}

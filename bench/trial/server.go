@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"supernode/bench/lab"
+	"supernode/bench/measure"
 )
 
 // server is a server under test that runs in the lab's server namespace.
@@ -80,7 +81,7 @@ func (s *server) checkFamily() error {
 	if gone := s.gone(); gone != nil {
 		return gone
 	}
-	now, err := descendants(s.PID())
+	now, err := measure.Descendants(s.PID())
 	if err != nil || slices.Equal(now, s.family.pids()) {
 		return err
 	}

@@ -168,7 +168,7 @@ func TestFamilyThatGrows(t *testing.T) {
 	require.Equal(t, first, s.family.pids())
 	_, err = in.WriteString("\n")
 	require.NoError(t, err)
-	awaited := func() bool { now, err := descendants(s.PID()); return err == nil && len(now) == 2 }
+	awaited := func() bool { now, err := measure.Descendants(s.PID()); return err == nil && len(now) == 2 }
 	require.Eventually(t, awaited, patience, time.Millisecond)
 	require.ErrorContains(t, s.checkFamily(), "so that some CPU time is not counted")
 	require.NoError(t, r.meet())
