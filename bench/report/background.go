@@ -92,7 +92,7 @@ func met(p plan.Spec) string {
 	if !slices.ContainsFunc(p.Patterns, func(flows plan.Pattern) bool { return flows != plan.Fresh }) {
 		return ""
 	}
-	return " Before each trial of patterns `few` and `many` every flow asks once, so that tracked flows have their entries."
+	return " Before each trial of patterns `few` and `many` every flow asks once, or as many as can within two seconds, so that tracked flows have their entries (not with a full table)."
 }
 
 func timing(p plan.Spec) string {
