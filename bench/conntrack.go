@@ -56,7 +56,7 @@ highest rate that is answered with at most 0.1 % and 0.5 % lost, and latency is 
 quarters of what the baseline answers. Last comes what happens while the table of connections fills and empties.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: trials.jsonl and curve.jsonl (raw),
-summary.json, report.md and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
+report.html, report.md, summary.json and bench.txt (for benchstat). An interrupted run keeps the trials it has made: see bench report.`,
 		Example: `  bench conntrack --quick
   bench conntrack --arms on --flows many --out results
   bench conntrack --server-cmd '/usr/local/bin/mydht --bind {addr}'

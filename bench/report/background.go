@@ -65,8 +65,8 @@ func (s Summary) methodSection() page.Section {
 		page.Text(fmt.Sprintf("%s, each holding every combination once in random order (seed %d)%s. %s "+
 			"Arms are compared within a block; shown are the median difference or ratio and its %s bootstrap interval "+
 			"(expanded percentile, computed exactly), and the two-sided p of a Mann-Whitney U test, which ignores the "+
-			"pairing and decides nothing. In each trial a packet to a port that no rule exempts proved whether the kernel tracked.",
-			Plural(s.Plan.Blocks, "block"), s.Plan.Seed, rare(s.Plan), timing(s.Plan), s.confidence())),
+			"pairing and decides nothing. In each trial a packet to a port that no rule exempts proved whether the kernel tracked.%s",
+			Plural(s.Plan.Blocks, "block"), s.Plan.Seed, rare(s.Plan), timing(s.Plan), s.confidence(), met(s.Plan))),
 		page.Text(fmt.Sprintf("Rules fixed beforehand: a trial that lost more than %g %% of its CPU time to the host, that a CPU quota or heat held back, "+
 			"or during which the server's clock frequency changed by more than %g %%, is left out, where the machine tells of these "+
 			"(the notes say of which it does not); with more than "+
@@ -85,6 +85,14 @@ func rare(p plan.Spec) string {
 		return ""
 	}
 	return fmt.Sprintf("; those of new flows and of tables filled before are in %d of them", p.Rare)
+}
+
+// met says that flows that are to be known are known, where there are such.
+func met(p plan.Spec) string {
+	if !slices.ContainsFunc(p.Patterns, func(flows plan.Pattern) bool { return flows != plan.Fresh }) {
+		return ""
+	}
+	return " Before each trial of patterns `few` and `many` every flow asks once, or as many as can within two seconds, so that tracked flows have their entries (not with a full table)."
 }
 
 func timing(p plan.Spec) string {

@@ -107,7 +107,7 @@ func benchValues(t record.Trial) []benchfmt.Value {
 	for _, p := range []struct {
 		us   float64
 		unit string
-	}{{l.P50, "p50-ns"}, {l.P99, "p99-ns"}, {l.P999, "p99.9-ns"}} {
+	}{{l.P50, "p50-ns"}, {l.P99, "p99-ns"}, {p999(t), "p99.9-ns"}} {
 		if p.us > 0 {
 			values = append(values, benchfmt.Value{Value: tidy(p.us * 1000), Unit: p.unit})
 		}

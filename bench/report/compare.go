@@ -32,7 +32,7 @@ func (d *data) comparisons(s Summary) []Comparison {
 	for _, flows := range d.spec.Patterns {
 		for _, m := range d.metrics() {
 			for _, arm := range d.spec.Arms {
-				if arm == plan.Off {
+				if arm == plan.Off || !arm.Answers() { // of a full table, the few that are answered say nothing of it
 					continue
 				}
 				out = d.compare(out, s, m, flows, arm, plan.Off)
@@ -79,22 +79,29 @@ func (d *data) judge(c *Comparison, s Summary, m metric, ratio stat.Estimate) {
 		c.Reason = problem
 		return
 	case m.latency && d.paceLost(m.measure, c.Flows, c.Arm, c.Base):
-		c.Reason = "the generator could not hold the rate, and its own delay is part of the latency"
+		c.Reason = paceLostReason
 		return
 	}
-	// The control of this pattern alone has as many pairs as the comparison, so it shows what that many
-	// can bring about by chance. No claim may be smaller than either.
-	if own := d.boot.Ratio(d.pairs(m, c.Flows, plan.Control, plan.Off)); own.N > 0 && stat.Reach(own) > stat.Reach(control) {
-		control = own
-	}
-	c.Verdict, c.Reason = d.rules.Judge(ratio, control, limit, m.better)
+	c.Verdict, c.Reason = d.rules.Judge(ratio, d.widerControl(m, c.Flows), limit, m.better)
 	arm, base := s.arm(c.Arm, c.Flows), s.arm(c.Base, c.Flows)
-	switch m.measure {
-	case plan.Max:
-		generatorBound(c, arm.Limited, base.Limited)
-	case plan.Search:
-		generatorBound(c, arm.MaxLimited, base.MaxLimited)
+	c.Verdict, c.Reason, c.AtLeast = generatorBound(c.Verdict, c.Reason, arm.held(m.measure), base.held(m.measure))
+}
+
+const paceLostReason = "the generator could not hold the rate, and its own delay is part of the latency"
+
+// widerControl is the control of all patterns together or that of one alone, whichever reaches further. The latter has as
+// many pairs as a comparison, so it shows what that many can bring about by chance. No claim may be smaller than either.
+func (d *data) widerControl(m metric, flows plan.Pattern) stat.Estimate {
+	control := d.control[m.name]
+	if own := d.boot.Ratio(d.pairs(m, flows, plan.Control, plan.Off)); own.N > 0 && stat.Reach(own) > stat.Reach(control) {
+		return own
 	}
+	return control
+}
+
+// held reports whether the generator, not the server, set the limit that a measure finds.
+func (a Arm) held(measure plan.Measure) bool {
+	return measure == plan.Max && a.Limited || measure == plan.Search && a.MaxLimited
 }
 
 // paceLost reports whether the generator fell behind in either arm.
@@ -110,19 +117,16 @@ func (d *data) paceLost(measure plan.Measure, flows plan.Pattern, arms ...plan.A
 // generatorBound corrects a verdict on answers per second, or on the highest rate, for sides that were not pushed to
 // their limit. A side that was held back could have done better than it shows. If that is the better side,
 // the difference is at least what was measured; otherwise nothing is known.
-func generatorBound(c *Comparison, armHeld, baseHeld bool) {
+func generatorBound(verdict stat.Verdict, reason string, armHeld, baseHeld bool) (v stat.Verdict, why string, atLeast bool) {
 	if !armHeld && !baseHeld {
-		return
+		return verdict, reason, false
 	}
 	betterHeld, worseHeld := armHeld, baseHeld
-	if c.Verdict == stat.Slower {
+	if verdict == stat.Slower {
 		betterHeld, worseHeld = baseHeld, armHeld
 	}
-	if (c.Verdict == stat.Slower || c.Verdict == stat.Faster) && betterHeld && !worseHeld {
-		c.AtLeast = true
-		c.Reason = "at least this much: the generator, not the server, was the limit on the faster side"
-		return
+	if (verdict == stat.Slower || verdict == stat.Faster) && betterHeld && !worseHeld {
+		return verdict, "at least this much: the generator, not the server, was the limit on the faster side", true
 	}
-	c.Verdict = stat.Inconclusive
-	c.Reason = "the generator, not the server, was the limit"
+	return stat.Inconclusive, "the generator, not the server, was the limit", false
 }

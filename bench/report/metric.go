@@ -35,7 +35,7 @@ var metrics = []metric{
 	{napiMetric, plan.Fixed, stat.Lower, false, napiPerQuery},
 	{p50Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P50 }},
 	{p99Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P99 }},
-	{p999Metric, plan.Fixed, stat.Lower, true, func(t record.Trial) float64 { return t.Load.Latency.P999 }},
+	{p999Metric, plan.Fixed, stat.Lower, true, p999},
 	{answersMetric, plan.Max, stat.Higher, false, answersPerS},
 	{maxQPSMetric, plan.Search, stat.Higher, false, maxQPS},
 	{maxQPS05Metric, plan.Search, stat.Higher, false, maxQPS05},

@@ -86,7 +86,7 @@ func (d *data) armNote(a Arm) []string {
 	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	fixed := plan.Cell{Arm: a.Arm, Flows: a.Flows, Measure: plan.Fixed}
 	if d.generatorLimited(fixed) {
-		add("the generator could not hold the rate of %s queries/s in most trials", Group(float64(d.spec.Rate)))
+		add("the generator could not hold the rate of %s queries/s in most trials", Group(float64(d.spec.RateOf(a.Flows))))
 	}
 	if !a.Arm.Answers() && a.OfferedCPU != nil && a.LossExplained != nil {
 		add("the full table dropped the queries of unknown flows, which explains %s of those that were lost; each cost the server's side %s ns of CPU time",

@@ -125,7 +125,9 @@ func (s Summary) latencySection(section *page.Section) bool {
 		section.Answer, section.Tag = s.latencySentence(c, c99), string(c.Verdict)
 	}
 	section.Body = append(section.Body,
-		page.Text("Latency counts from the moment a query was due to be sent, in microseconds, with "+s.confidence()+" intervals."), figures)
+		page.Text("Latency counts from the moment a query was due to be sent, in microseconds, with "+s.confidence()+" intervals. "+
+			"The 99.9th and 99.99th percentiles are of the answers of all trials together, where the records hold their histograms, and have no interval; "+
+			"a percentile beyond which fewer than ten answers lie is not told."), figures)
 	if loads {
 		section.Body = append(section.Body, page.Text("Loads are shares of the highest rate that the baseline answers with at most 0.1 % lost; "+
 			"all arms are offered the same."))

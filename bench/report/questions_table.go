@@ -151,11 +151,13 @@ func (s Summary) fullSentence() string {
 // newSentence sets what tracking costs a query of a new flow beside what it costs one of a known flow.
 func (s Summary) newSentence(c Comparison) string {
 	known, ok := s.compare(plan.On, plan.Off, plan.Many, cpuMetric)
-	if c.Verdict != stat.Slower || !ok || known.Verdict == stat.Inconclusive {
+	sameRate := s.Plan.RateOf(plan.Fresh) == s.Plan.RateOf(plan.Many) // else the rate, too, is in what lies between the two
+	if c.Verdict != stat.Slower || !ok || known.Verdict == stat.Inconclusive || !sameRate {
 		return s.cpuSentence(c)
 	}
-	return fmt.Sprintf("A query from a new flow costs %s more CPU time with connection tracking (%s interval %s to %s; %s ns), one of %s known flows %s ns.",
-		percent(c.Ratio), s.confidence(), percent(c.Lo), percent(c.Hi), signed(c.Delta), Group(float64(plan.Many.Flows())), signed(known.Delta))
+	return fmt.Sprintf("A query from a new flow costs %s more CPU time with connection tracking (%s interval %s to %s; %s ns), one of %s known flows %s ns, both at %s queries/s.",
+		percent(c.Ratio), s.confidence(), percent(c.Lo), percent(c.Hi), signed(c.Delta), Group(float64(plan.Many.Flows())), signed(known.Delta),
+		Group(float64(s.Plan.RateOf(plan.Fresh))))
 }
 
 // raisedSentence says what a long table costs, c being raised against on.

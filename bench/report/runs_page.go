@@ -31,6 +31,14 @@ func metricUnit(metric string) string {
 
 func ratioText(j judged) string { return fmt.Sprintf("%.3f [%.3f, %.3f]", j.Ratio, j.Lo, j.Hi) }
 
+// verdictText is a verdict, and that it is a lower bound if it is one.
+func verdictText(j judged) string {
+	if j.AtLeast {
+		return string(j.Verdict) + ", at least"
+	}
+	return string(j.Verdict)
+}
+
 func effectText(e stat.Estimate) string {
 	return fmt.Sprintf("%s [%+.1f, %+.1f]", change(e.Median), 100*(e.Lo-1), 100*(e.Hi-1))
 }
@@ -57,7 +65,7 @@ func (r Runs) Table(w io.Writer, colour bool) error {
 	for _, f := range r.Figures {
 		figures = append(figures, []cellText{{text: string(f.Flows)}, {text: metricTitle(f.Metric)}, {text: string(f.Arm)},
 			{text: figure(f.Metric)(f.A.Median)}, {text: figure(f.Metric)(f.B.Median)}, {text: metricUnit(f.Metric)},
-			{text: ratioText(f.judged)}, {string(f.Verdict), verdictColour[f.Verdict]}})
+			{text: ratioText(f.judged)}, {verdictText(f.judged), verdictColour[f.Verdict]}})
 	}
 	layOut(&b, figures, colour, 0, 1, 2, 5, 7)
 	b.WriteByte('\n')
@@ -134,7 +142,7 @@ func (r Runs) figuresSection() page.Section {
 	for _, f := range r.Figures {
 		write := figure(f.Metric)
 		t.Rows = append(t.Rows, []string{"`" + string(f.Arm) + "`", string(f.Flows), metricTitle(f.Metric), withSpan(&f.A, write), withSpan(&f.B, write), metricUnit(f.Metric),
-			ratioText(f.judged), string(f.Verdict)})
+			ratioText(f.judged), verdictText(f.judged)})
 		if section.Answer == "" && f.Arm == "off" && f.Metric == cpuMetric {
 			section.Answer, section.Tag = r.baselineSentence(f), string(f.Verdict)
 		}

@@ -109,7 +109,7 @@ func TestRunsThatCannotBeCompared(t *testing.T) {
 	require.Contains(t, same.Warnings[0], "is it one run, twice?")
 	_, err = CompareRuns("x", run, "y", record.Run{})
 	require.ErrorContains(t, err, "y: summarize run: no trial was recorded")
-	require.Equal(t, "a b", serverOf([]string{"bench", "--server-cmd=a b"}))
+	require.Equal(t, "a b", serverOf(record.Header{Command: []string{"bench", "--server-cmd=a b"}}))
 }
 
 // The names are a contract with scripts, and every rendering holds what matters.

@@ -107,8 +107,10 @@ func bound(c Comparison) float64 { return 100 * max(1-c.Lo, c.Hi-1) }
 func (s Summary) cureSentence(c Comparison) string {
 	load := s.workload(c.Flows)
 	cost, tracked := s.compare(plan.On, plan.Off, c.Flows, cpuMetric)
-	cure, _ := s.compare(plan.Notrack, plan.On, c.Flows, cpuMetric)
+	cure, ok := s.compare(plan.Notrack, plan.On, c.Flows, cpuMetric)
 	switch {
+	case tracked && !ok: // no block has both
+		return s.cpuSentence(c)
 	case c.Verdict == stat.Inconclusive || tracked && (cost.Verdict == stat.Inconclusive || cure.Verdict == stat.Inconclusive):
 		reason := c.Reason
 		for _, other := range []Comparison{cost, cure} {

@@ -222,12 +222,13 @@ func (d *data) latency(cell plan.Cell) Latency {
 	of := func(of func(record.Latency) float64) *stat.Estimate {
 		return d.estimate(cell, func(t record.Trial) float64 { return of(t.Load.Latency) })
 	}
+	p999, p9999 := d.tails(cell)
 	return Latency{
 		P50:   of(func(l record.Latency) float64 { return l.P50 }),
 		P90:   of(func(l record.Latency) float64 { return l.P90 }),
 		P99:   of(func(l record.Latency) float64 { return l.P99 }),
-		P999:  of(func(l record.Latency) float64 { return l.P999 }),
-		P9999: of(func(l record.Latency) float64 { return l.P9999 }),
+		P999:  p999,
+		P9999: p9999,
 		Max:   of(func(l record.Latency) float64 { return l.Max }),
 		Mean:  of(func(l record.Latency) float64 { return l.Mean }),
 	}

@@ -105,7 +105,8 @@ type Counters struct {
 	CacheMisses  *stat.Estimate `json:"cache_misses"`
 }
 
-// Latency is the median over the trials of each trial's percentile, in microseconds.
+// Latency is the median over the trials of each trial's percentile, in microseconds. P999 and P9999 are those of the answers
+// of all trials together instead, without an interval (n is 1), null where fewer than ten answers lie beyond.
 type Latency struct {
 	P50   *stat.Estimate `json:"p50"`
 	P90   *stat.Estimate `json:"p90"`

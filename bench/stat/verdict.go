@@ -47,7 +47,6 @@ func (b *Better) UnmarshalText(text []byte) error {
 // Rules are fixed before the measurements are looked at, and printed in the report.
 type Rules struct {
 	Confidence     float64 `json:"confidence"`      // of every interval
-	Resamples      int     `json:"resamples"`       // of every bootstrap
 	MinPairs       int     `json:"min_pairs"`       // fewer pairs than this prove nothing
 	Control        float64 `json:"control"`         // the control's interval, and any "no difference", stays within this share of 1
 	ControlLatency float64 `json:"control_latency"` // the same for latency, which is noisier than CPU time
@@ -62,7 +61,6 @@ type Rules struct {
 func DefaultRules() Rules {
 	return Rules{
 		Confidence:     0.95,
-		Resamples:      10_000,
 		MinPairs:       5, // an interval from fewer covers less than 88 %, however it is made
 		Control:        0.04,
 		ControlLatency: 0.10,
