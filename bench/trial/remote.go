@@ -107,6 +107,12 @@ func (r *Remote) Run(ctx context.Context, slot plan.Slot, load Load) (record.Tri
 // Measure makes a trial under the rules that are in place. Receive work is the softirq time of the server's host, of all
 // processors and interfaces, less what it had at rest.
 func (r *Remote) Measure(ctx context.Context, t *record.Trial, load Load) error {
+	if load.Prime != nil {
+		nothing := func() error { return nil }
+		if _, err := r.gen.run(ctx, *load.Prime, nothing, nothing); err != nil {
+			return err
+		}
+	}
 	var before, after remote.Reading
 	var clientBefore, clientAfter int64
 	var hereBefore, hereAfter measure.CPUTime
