@@ -97,11 +97,12 @@ func TestConntrackSelfTest(t *testing.T) {
 		require.False(t, trial.Tracking)
 	}
 	for arm := range counts {
-		require.Contains(t, []plan.Arm{plan.Off, plan.Control, plan.Burn}, arm)
+		require.Contains(t, []plan.Arm{plan.Off, plan.Control, plan.Same, plan.Burn}, arm)
 	}
 	status, stdout, stderr := ended(t, r.home, nil, "report", filepath.Join(out, repetitionDir(0)))
 	require.Zero(t, status, stderr)
 	require.Contains(t, stdout, "burn")
+	require.Contains(t, stdout, "same")
 }
 
 // An interrupted self-test takes its lab down.
