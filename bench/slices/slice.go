@@ -77,6 +77,19 @@ func (s Slice) serverCost() float64 {
 	return cost(s.Server+s.ServerNAPI, s.Duration, s.Answered, s.Interval)
 }
 
+// Quality says how many slices were made and left out, and what the host took of the time of both cores.
+func Quality(all []Slice) string {
+	var spoilt int
+	var stolen, total int64
+	for _, s := range all {
+		if s.Problem != "" || s.Answered == 0 {
+			spoilt++
+		}
+		stolen, total = stolen+s.Steal, total+2*s.Duration
+	}
+	return fmt.Sprintf("%d slices, %d left out; the host took %.1f %% of their time (steal)", len(all), spoilt, 100*float64(stolen)/float64(max(1, total)))
+}
+
 // busy is the part of the time that the server's side worked.
 func (s Slice) busy() float64 { return float64(s.Server+s.ServerNAPI) / float64(s.Duration) }
 
