@@ -77,6 +77,7 @@ func (r *regression) underLoad(ctx context.Context, only []string, budget time.D
 	r.progress.say("servers under load, for %v", budget.Round(time.Second))
 	series, err := compareUnderLoad(ctx, loadComparison{
 		programs: p, rate: r.options.rate, budget: budget, seed: r.options.seed, only: only,
+		dir: r.options.out, note: r.noteLoad, omit: func(metric, why string) { r.notCompared("%s: %s", metric, why) },
 	}, func(text string) { r.progress.note("%s", text) })
 	r.progress.clear()
 	if err != nil {

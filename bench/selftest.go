@@ -37,6 +37,7 @@ type selfTestOptions struct {
 	rounds    int
 	blocks    int
 	calibrate int
+	time      time.Duration
 	warmup    time.Duration
 	length    time.Duration
 	slowdowns []float64
@@ -63,8 +64,9 @@ func selfTestRegressCommand() *cobra.Command {
 		Long: `regress compares a server with itself, as it is and made slower by known shares of the CPU time that a query takes, again
 and again, and judges each comparison as a regression job would, its confirmation run included. It tells how often each
 slow-down was found, with exact intervals, and how often one was where there is none.
-Needs root, and the programs beside it: make bench-selftest builds them. Half an hour; --quick is two minutes. What an interrupted
-one has done is told.
+A decision rests on as many blocks as --time allows all repetitions, at most on as many as regress gives one in its default
+budget: with a --time of two hours it has them. The page tells both. Needs root, and the programs beside it:
+make bench-selftest builds them. --quick is three minutes. What an interrupted one has done is told.
 
 Raw slices, selftest.json and selftest.md go to DIR.`,
 		Args: noArguments,
@@ -75,8 +77,9 @@ Raw slices, selftest.json and selftest.md go to DIR.`,
 	f.BoolVar(&o.quick, "quick", false, "3 repetitions, no slow-down and 20 %")
 	f.StringVar(&o.out, "out", "", "`DIR` for records and rates, which must not hold records yet (default out/selftest-DATE-TIME)")
 	f.IntVar(&o.reps, "reps", 20, "`N` repetitions")
-	f.IntVar(&o.rounds, "rounds", 1, "`N` rounds a decision rests on, each with new processes")
-	f.IntVar(&o.blocks, "blocks", 10, "`N` blocks in each round")
+	f.DurationVar(&o.time, "time", 22*time.Minute, "`TIME` for all of it, by which the rounds and blocks of a decision are chosen")
+	f.IntVar(&o.rounds, "rounds", 1, "`N` rounds a decision rests on, each with new processes, instead of --time")
+	f.IntVar(&o.blocks, "blocks", 10, "`N` blocks in each round, instead of --time")
 	f.IntVar(&o.calibrate, "calibration", 16, "`N` blocks in which the cost of a query and of wasted work are measured first")
 	f.DurationVar(&o.warmup, "warmup", slices.DefaultLoad().Warmup, "`TIME` of each slice that is thrown away")
 	f.DurationVar(&o.length, "length", slices.DefaultLoad().Length, "`TIME` of each slice that is measured (see bench selftest noise)")
@@ -95,6 +98,9 @@ func (o *selfTestOptions) check(given func(string) bool) error {
 	}
 	if o.quick && !given("calibration") {
 		o.calibrate = 8
+	}
+	if o.quick && !given("time") {
+		o.time = 3 * time.Minute
 	}
 	if !given("seed") {
 		o.seed = fromClock()
@@ -120,7 +126,35 @@ func (o *selfTestOptions) check(given func(string) bool) error {
 	case o.rounds < 1 || o.blocks < 1 || o.rounds > maxBlocks/o.blocks:
 		return usagef("--rounds %d --blocks %d: must be at least 1, and no more than %d blocks in all", o.rounds, o.blocks, maxBlocks)
 	}
+	if given("rounds") || given("blocks") {
+		if given("time") {
+			return usagef("--time: means nothing with --rounds or --blocks: leave it out")
+		}
+		return nil
+	}
+	test, err := o.test()
+	if err != nil {
+		return err
+	}
+	if err := test.Fit(o.time); err != nil {
+		return usagef("--time %v: %w", o.time, err)
+	}
+	o.rounds, o.blocks = test.Size.Rounds, test.Size.Blocks
 	return nil
+}
+
+// test is what the flags ask for, without its programs.
+func (o *selfTestOptions) test() (slices.SelfTest, error) {
+	job, err := jobSize()
+	test := slices.SelfTest{
+		Server: o.serverCmd, Null: "null", Reps: o.reps, Load: slices.DefaultLoad(), Size: slices.Size{Rounds: o.rounds, Blocks: o.blocks}, Job: job,
+		Calibrate: o.calibrate, Seed: o.seed, Judge: judgeSlices,
+	}
+	test.Load.Warmup, test.Load.Length = o.warmup, o.length
+	for _, s := range o.slowdowns {
+		test.Slowdowns = append(test.Slowdowns, s/100)
+	}
+	return test, err
 }
 
 func (o *selfTestOptions) run(cmd *cobra.Command) error {
@@ -136,15 +170,12 @@ func (o *selfTestOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	p := newProgress(cmd.ErrOrStderr(), 0, 0, 0)
-	test := slices.SelfTest{
-		Server: o.serverCmd, Null: tools.null, Generator: tools.loadgen,
-		Reps: o.reps, Load: slices.DefaultLoad(), Size: slices.Size{Rounds: o.rounds, Blocks: o.blocks}, Calibrate: o.calibrate,
-		Seed: o.seed, Judge: judgeSlices, Say: p.say,
+	test, err := o.test()
+	if err != nil {
+		return err
 	}
-	test.Load.Warmup, test.Load.Length = o.warmup, o.length
-	for _, s := range o.slowdowns {
-		test.Slowdowns = append(test.Slowdowns, s/100)
-	}
+	test.Null, test.Generator, test.Say = tools.null, tools.loadgen, p.say
+	p.say("%s a decision; all of it takes %v if each arm is measured again", test.Size, test.Estimate().Round(time.Second))
 	found, err := recordSlices(o.out, func(record func(slices.Slice) error) (slices.Findings, error) {
 		test.Record = record
 		return test.Run(cmd.Context())

@@ -17,20 +17,24 @@ type armRepetition struct {
 	Verdict string            `json:"verdict"` // on the run: conclusive or not
 	Reasons []string          `json:"reasons,omitempty"`
 	Burn    report.Comparison `json:"burn"`
-	Control report.Comparison `json:"control"`
+	Same    report.Comparison `json:"same"`    // the baseline as an arm: what is called a difference is a false alarm
+	Anomaly bool              `json:"anomaly"` // the control's interval misses 1, by which the run forbids itself any verdict
+	Control float64           `json:"control"` // its ratio to the baseline, 0 if there is none
 }
 
 // take picks the comparisons in CPU time out of a summary.
 func (r *armRepetition) take(s report.Summary) {
 	r.Verdict, r.Reasons = string(s.Verdict), s.Reasons
-	r.Burn.Verdict, r.Control.Verdict = stat.Inconclusive, stat.Inconclusive
+	r.Burn.Verdict, r.Same.Verdict = stat.Inconclusive, stat.Inconclusive
+	c := s.Control
+	r.Control, r.Anomaly = c.Ratio, c.N >= stat.DefaultRules().MinPairs && (c.Lo > 1 || c.Hi < 1)
 	for _, c := range s.Comparisons {
 		switch {
 		case c.Metric != s.Control.Metric || c.Base != plan.Off:
 		case c.Arm == plan.Burn:
 			r.Burn = c
-		case c.Arm == plan.Control:
-			r.Control = c
+		case c.Arm == plan.Same:
+			r.Same = c
 		}
 	}
 }
@@ -43,7 +47,9 @@ type armFindings struct {
 	Plan        plan.Spec          `json:"plan"`
 	Calibration slices.Calibration `json:"calibration"`
 	Arms        []armRate          `json:"arms"`
-	Sound       stat.Share         `json:"conclusive"` // runs whose control allowed a verdict and that could give one
+	FalseAlarms stat.Share         `json:"false_alarms"`      // runs that called the arm same slower or faster
+	Anomalies   stat.Share         `json:"control_anomalies"` // runs whose control differed from the baseline by its interval
+	Sound       stat.Share         `json:"conclusive"`        // runs whose control allowed a verdict and that could give one
 	Repetitions []armRepetition    `json:"repetitions"`
 	Warnings    []string           `json:"warnings,omitempty"`
 }
@@ -62,20 +68,26 @@ type armRate struct {
 func (f *armFindings) sum() {
 	rules := stat.DefaultRules()
 	share := func(hits int) stat.Share { return stat.Proportion(hits, len(f.Repetitions), rules.Confidence) }
-	sound := 0
+	sound, alarms, anomalies := 0, 0, 0
 	for _, r := range f.Repetitions {
+		if r.Same.Verdict == stat.Slower || r.Same.Verdict == stat.Faster {
+			alarms++
+		}
+		if r.Anomaly {
+			anomalies++
+		}
 		if r.Verdict == report.Conclusive {
 			sound++
 		}
 	}
-	f.Sound = share(sound)
-	for _, arm := range []plan.Arm{plan.Burn, plan.Control} {
+	f.Sound, f.FalseAlarms, f.Anomalies = share(sound), share(alarms), share(anomalies)
+	for _, arm := range []plan.Arm{plan.Burn, plan.Same} {
 		counts := map[stat.Verdict]int{}
 		var ratios []float64
 		for _, r := range f.Repetitions {
 			c := r.Burn
-			if arm == plan.Control {
-				c = r.Control
+			if arm == plan.Same {
+				c = r.Same
 			}
 			counts[c.Verdict]++
 			if c.Ratio > 0 {
@@ -99,7 +111,11 @@ func (f armFindings) Table(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%+.0f %%\t%s\t%s\t%s\t%s\t%s\t\n", a.Arm, 100*f.slowdown(a.Arm), foundChange(a.Ratio), quote(a.Slower), quote(a.Faster),
 			quote(a.NoDifference), quote(a.Inconclusive))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nfalse alarms (same called slower or faster): %s; control differed from the baseline: %s\n", quote(f.FalseAlarms), quote(f.Anomalies))
+	return err
 }
 
 func (f armFindings) slowdown(arm plan.Arm) float64 {
@@ -114,9 +130,10 @@ func (f armFindings) Markdown(w io.Writer) error {
 	fmt.Fprintf(w, `# Does bench conntrack find what is there?
 
 %s of the experiment, each of %d blocks (seeds from %d on), %d queries/s offered. There is no connection tracking in any arm.
-In the arm *burn* the server wastes %.0f %% of the CPU time that a query takes: %s. The arm *control* is the baseline.
-Records of each run are beside this page, and bench report makes its report. Intervals of shares are exact (Clopper and
-Pearson, 95 %%).
+In the arm *burn* the server wastes %.0f %% of the CPU time that a query takes: %s. The arm *same* is the baseline,
+judged against it as *burn* is: what it is called but "no difference" and "inconclusive" is a false alarm. The control, which is
+the baseline too, is the noise that both are judged by, and so says nothing of false alarms. Records
+of each run are beside this page, and bench report makes its report. Intervals of shares are exact (Clopper and Pearson, 95 %%).
 
 | arm | is | found [interval] | slower | faster | no difference | inconclusive |
 |---|---:|---:|---:|---:|---:|---:|
@@ -125,7 +142,11 @@ Pearson, 95 %%).
 		fmt.Fprintf(w, "| %s | %+.0f %% | %s | %s | %s | %s | %s |\n", a.Arm, 100*f.slowdown(a.Arm), foundChange(a.Ratio), quote(a.Slower),
 			quote(a.Faster), quote(a.NoDifference), quote(a.Inconclusive))
 	}
-	_, err := fmt.Fprintf(w, "\nConclusive runs: %s.\n", quote(f.Sound))
+	_, err := fmt.Fprintf(w, `
+False alarms (*same* called slower or faster): %s. Conclusive runs: %s.
+Runs whose control differed from the baseline by its own interval, and that forbade themselves any verdict for it: %s; by
+chance one in twenty.
+`, quote(f.FalseAlarms), quote(f.Sound), quote(f.Anomalies))
 	for _, warning := range f.Warnings {
 		_, err = fmt.Fprintf(w, "\nNote: %s.\n", warning)
 	}

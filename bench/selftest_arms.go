@@ -32,13 +32,13 @@ type armSelfTest struct {
 	progress     *progress
 }
 
-// selfTestSpec is the plan of one repetition: a quick run, half a minute. Its blocks are as many as it takes, in simulation, until
+// selfTestSpec is the plan of one repetition: a quick run, some forty seconds. Its blocks are as many as it takes, in simulation, until
 // most runs have a control narrow enough to say anything (package report tests that).
 func selfTestSpec(blocks int, seed uint64) plan.Spec {
 	spec := plan.Quick()
 	spec.Seed, spec.Blocks, spec.Patterns = seed, blocks, []plan.Pattern{plan.Few}
-	spec.Arms = []plan.Arm{plan.Off, plan.Control, plan.Burn}
-	spec.Fixed = plan.Timing{Warmup: 80 * time.Millisecond, Measure: 250 * time.Millisecond}
+	spec.Arms = []plan.Arm{plan.Off, plan.Control, plan.Burn, plan.Same}
+	spec.Fixed = plan.Timing{Warmup: 50 * time.Millisecond, Measure: 180 * time.Millisecond}
 	return spec
 }
 
@@ -72,8 +72,8 @@ func (t *armSelfTest) run(ctx context.Context) (f armFindings, err error) {
 			return f, fmt.Errorf("repetition %d: %w", rep+1, err)
 		}
 		f.Repetitions = append(f.Repetitions, r)
-		t.progress.say("repetition %d of %d, %.0f s: burn %s (%.3f), control %s (%.3f)", rep+1, t.reps, r.Seconds,
-			r.Burn.Verdict, r.Burn.Ratio, r.Control.Verdict, r.Control.Ratio)
+		t.progress.say("repetition %d of %d, %.0f s: burn %s (%.3f), same %s (%.3f)", rep+1, t.reps, r.Seconds,
+			r.Burn.Verdict, r.Burn.Ratio, r.Same.Verdict, r.Same.Ratio)
 	}
 	return f, nil
 }
@@ -118,7 +118,8 @@ func (t *armSelfTest) calibrate(ctx context.Context, l *lab.Lab, spec plan.Spec)
 		if err := burning(rig, arm); err != nil {
 			return r, err
 		}
-		return r, rig.Measure(ctx, &r, load)
+		err = rig.Measure(ctx, &r, load)
+		return r, err
 	}
 	pilot, err := measure(plan.Off, trial.Load{Window: spec.Window, Seed: t.seed})
 	if err != nil {
@@ -128,7 +129,7 @@ func (t *armSelfTest) calibrate(ctx context.Context, l *lab.Lab, spec plan.Spec)
 	var queries []float64
 	var flatOut []stat.Pair
 	for block := range min(calibrateBlocks, max(calibrateLeast, t.blocks)) {
-		costs := map[plan.Arm]float64{}
+		costs := map[plan.Arm][]float64{}
 		seed := t.seed + uint64(block)
 		for _, number := range slices.Order(t.seed, block, 0, 2) {
 			arm := []plan.Arm{plan.Off, plan.Burn}[number]
@@ -136,10 +137,10 @@ func (t *armSelfTest) calibrate(ctx context.Context, l *lab.Lab, spec plan.Spec)
 			if err != nil {
 				return c, 0, fmt.Errorf("calibrate: %w", err)
 			}
-			costs[arm] += costOf(got) / 2
+			costs[arm] = append(costs[arm], costOf(got))
 		}
-		if costs[plan.Off] > 0 && costs[plan.Burn] > 0 {
-			flatOut = append(flatOut, stat.Pair{Base: costs[plan.Off], Arm: costs[plan.Burn]})
+		if pair, ok := pairOf(costs[plan.Off], costs[plan.Burn]); ok {
+			flatOut = append(flatOut, pair)
 		}
 		got, err := measure(plan.Off, trial.Load{Rate: float64(rate), Seed: seed})
 		if err != nil {
@@ -151,6 +152,22 @@ func (t *armSelfTest) calibrate(ctx context.Context, l *lab.Lab, spec plan.Spec)
 	}
 	c, err = slices.NewCalibration(queries, flatOut, probeTurns)
 	return c, rate, err
+}
+
+// pairOf puts the means of both sides together, if each trial of the block has a cost: one side's mean would be of another
+// moment than the other's, or half of what it is.
+func pairOf(base, arm []float64) (stat.Pair, bool) {
+	mean := func(costs []float64) (sum float64) {
+		for _, cost := range costs {
+			if cost <= 0 {
+				return 0
+			}
+			sum += cost / float64(len(costs))
+		}
+		return sum
+	}
+	p := stat.Pair{Base: mean(base), Arm: mean(arm)}
+	return p, p.Base > 0 && p.Arm > 0
 }
 
 // costOf is the CPU time of the server's side for an answered query, 0 of none.

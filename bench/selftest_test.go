@@ -38,7 +38,7 @@ func TestSelfTestRegress(t *testing.T) {
 	require.Len(t, f.Repetitions, 1)
 	require.Len(t, f.Rates, 2*4, "two slow-downs, three metrics and all of them")
 	for _, rate := range f.Rates {
-		require.Equal(t, 1, rate.Undecided.Hits, "one block, and one more, are too few to say anything")
+		require.Equal(t, 1, rate.Undecided.Hits+rate.Not.Hits, "one block, and one more, are too few to say anything")
 	}
 	sets := map[int]map[string]int{}
 	for _, s := range readSlices(t, out) {
@@ -54,7 +54,7 @@ func TestSelfTestRegress(t *testing.T) {
 	require.Contains(t, r.stdout.String(), "+30 %")
 	page, err := os.ReadFile(filepath.Join(out, selfTestPage))
 	require.NoError(t, err)
-	require.Contains(t, string(page), "| +30 % | any | 0/1 [0.0, 97.5] % |")
+	require.Contains(t, string(page), "| +30 % | any of the servers' metrics |  | 0/1 [0.0, 97.5] % |")
 
 	status, _, stderr := ended(t, r.home, nil, args...)
 	require.Equal(t, 2, status)
@@ -97,11 +97,12 @@ func TestConntrackSelfTest(t *testing.T) {
 		require.False(t, trial.Tracking)
 	}
 	for arm := range counts {
-		require.Contains(t, []plan.Arm{plan.Off, plan.Control, plan.Burn}, arm)
+		require.Contains(t, []plan.Arm{plan.Off, plan.Control, plan.Same, plan.Burn}, arm)
 	}
 	status, stdout, stderr := ended(t, r.home, nil, "report", filepath.Join(out, repetitionDir(0)))
 	require.Zero(t, status, stderr)
 	require.Contains(t, stdout, "burn")
+	require.Contains(t, stdout, "same")
 }
 
 // An interrupted self-test takes its lab down.
@@ -145,6 +146,8 @@ func TestSelfTestUsage(t *testing.T) {
 		{"selftest regress --slowdowns 1,2,3,4,5,6,7,8,9", "--slowdowns: give 1 to 8, not 9"},
 		{"selftest regress --blocks 0", "--rounds 1 --blocks 0: must be at least 1"},
 		{"selftest regress --server-cmd server", `--server-cmd "server": must hold {addr} and {burn}`},
+		{"selftest regress --time 1m", "--time 1m0s: too little time"},
+		{"selftest regress --time 1h --blocks 5", "--time: means nothing with --rounds or --blocks"},
 		{"selftest regress --calibration 0", "--calibration 0: must be 1 to 1000"},
 		{"selftest regress --length 1ms", "--warmup 40ms --length 1ms: must not be negative"},
 		{"selftest noise --lengths 1ms", "--lengths 1ms: must be 10ms to 10s"},

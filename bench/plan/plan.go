@@ -37,6 +37,7 @@ const (
 	Notrack Arm = "notrack" // the stateful ruleset with the server's port exempted both ways
 	Raised  Arm = "raised"  // On, with the table long: assured entries of others leave room for the measured flows only
 	Burn    Arm = "burn"    // Off, with a server that wastes a known time for each query: for self-tests, and not to be asked for
+	Same    Arm = "same"    // Off a third time, judged like an arm: for self-tests, where a difference it shows is a false alarm
 	Filled  Arm = "full"    // On, with the table filled to its limit by assured entries of others before the first query
 )
 
@@ -194,7 +195,7 @@ func (s Spec) Validate() error {
 	if err := s.validateSearches(); err != nil {
 		return err
 	}
-	if err := known(s.Arms, append(Arms(), Burn), "arm"); err != nil {
+	if err := known(s.Arms, append(Arms(), Burn, Same), "arm"); err != nil {
 		return err
 	}
 	if err := known(s.Patterns, patterns, "flow pattern"); err != nil {

@@ -14,6 +14,7 @@ import (
 var armMeaning = map[plan.Arm]string{
 	plan.Off:     "rules of the same number without connection tracking: the baseline",
 	plan.Control: "the same again: the control",
+	plan.Same:    "the same a third time, judged like any arm: what it shows is a false alarm",
 	plan.Burn:    "the same again, while the server wastes a known amount of work for each query",
 	plan.On:      "a stateful ruleset: every flow is tracked",
 	plan.Notrack: "the stateful ruleset, the server's port exempted on the way in and out",

@@ -65,7 +65,7 @@ func exclude(t record.Trial, rules stat.Rules) string {
 // unproven says what contradicts the trial's arm in the kernel's own evidence, or "".
 func unproven(t record.Trial) string {
 	switch t.Arm {
-	case plan.Off, plan.Control, plan.Burn:
+	case plan.Off, plan.Control, plan.Burn, plan.Same:
 		if t.Tracking {
 			return "connection tracking was active in an arm that must not track"
 		}

@@ -12,6 +12,7 @@ import (
 // phrases name what an arm adds to the baseline.
 var phrases = map[plan.Arm]string{
 	plan.Burn:    "work that the server wastes on purpose",
+	plan.Same:    "nothing at all",
 	plan.On:      "connection tracking",
 	plan.Notrack: "a stateful firewall with the port exempted (notrack)",
 	plan.Raised:  "connection tracking with a long table",

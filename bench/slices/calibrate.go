@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"supernode/bench/lab"
+	"supernode/bench/plan"
 	"supernode/bench/stat"
 )
 
@@ -35,6 +36,15 @@ const probeTurns = 1500
 // Turns is how many make a query slower by a share.
 func (c Calibration) Turns(share float64) int {
 	return int(share*c.QueryNS.Median/c.TurnNS + 0.5)
+}
+
+// Injected is what share of a query's cost those turns are in a metric. The server wastes the same for each query in both
+// measures, and flat out, where a query costs less, this is more of it; of answers a second, as far as the server is the limit.
+func (c Calibration) Injected(m Metric, share float64) float64 {
+	if m.measure == plan.Max && c.FlatOutNS.Median > 0 {
+		return share * c.QueryNS.Median / c.FlatOutNS.Median
+	}
+	return share
 }
 
 // Calibrate measures the server with and without wasted work, in blocks as all is measured here. What a turn takes is seen

@@ -20,6 +20,9 @@ func TestCalibration(t *testing.T) {
 	require.Zero(t, c.Uncertain)
 	require.Equal(t, 300, c.Turns(0.1), "a tenth of 6,000 ns are 600 ns, and 300 turns")
 	require.Zero(t, c.Turns(0))
+	require.InEpsilon(t, 0.1, c.Injected(serverMetrics[0], 0.1), 1e-9)
+	require.InEpsilon(t, 0.1*6000/4035, c.Injected(serverMetrics[1], 0.1), 1e-9, "600 ns of a cheaper query")
+	require.Zero(t, c.Injected(serverMetrics[2], 0))
 	require.Contains(t, c.String(), "6000 ns of CPU time at the fixed rate and 4035 ns flat out, a turn of wasted work 2.00 ns")
 
 	flatOut[7].Arm += 1000

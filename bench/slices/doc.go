@@ -16,6 +16,10 @@
 // which is why CPU time and answers are each divided by their own reader's interval. Study finds the length that tells most
 // in a minute on a given machine.
 //
+// Blocks of one round share processes: their pairs are independent of each other but for what those processes have by luck.
+// Intervals are made of pairs, and so leave out a part of it; how far the medians of rounds spread (Series.Luck) is told
+// beside them, and is what to look at before a small difference is believed.
+//
 // A block gives one pair a metric: the geometric means of a subject's two slices, over those of base and control together,
 // which are the same program and so one base, measured twice as well. Drift that is steady over a block cancels, and what is
 // not is as likely to favour either. Between base and control alone, it shows what the method makes of no difference.

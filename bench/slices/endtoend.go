@@ -153,19 +153,42 @@ func (c Config) Estimate() (time.Duration, error) {
 	return s.estimate(), err
 }
 
-// Fit makes the comparison as large as the budget allows from now on, but no smaller than a block in one round. Rounds take no
-// more than a tenth of the time for their starts, and are no more than mostRounds. On a machine on which all takes longer than
-// it should, the comparison stops when the budget is spent.
+// leastBlocks is how many a comparison must have at least: with fewer pairs no rule says anything.
+const leastBlocks = 6
+
+// ErrTooShort is the error of a budget that is too small for any comparison.
+var ErrTooShort = errors.New("too little time")
+
+// Fit makes the comparison as large as the budget allows from now on. Rounds take no more than a tenth of the time for their
+// starts, and are no more than mostRounds. On a machine on which all takes longer than it should, the comparison stops when
+// the budget is spent. What has no time for leastBlocks is ErrTooShort.
 func (c *Config) Fit(budget time.Duration) error {
 	c.Until = time.Now().Add(budget)
-	c.Size.Rounds = min(max(1, int(budget/10/raising)), mostRounds)
-	for c.Size.Blocks = 1; ; c.Size.Blocks++ {
-		more := *c
-		more.Size.Blocks++
-		if took, err := more.Estimate(); err != nil || took > budget {
-			return err
+	size, err := fit(budget, budget, func(s Size) (time.Duration, error) {
+		c.Size = s
+		return c.Estimate()
+	})
+	c.Size = size
+	return err
+}
+
+// fit is the largest size that takes no longer than the budget, of which rounds are fitted to a part.
+func fit(budget, perSet time.Duration, takes func(Size) (time.Duration, error)) (size Size, err error) {
+	size = Size{Rounds: min(max(1, int(perSet/10/raising)), mostRounds)}
+	var took time.Duration
+	for ; ; size.Blocks++ {
+		more := Size{Rounds: size.Rounds, Blocks: size.Blocks + 1}
+		if took, err = takes(more); err != nil {
+			return size, err
+		}
+		if took > budget {
+			break
 		}
 	}
+	if size.Rounds*size.Blocks < leastBlocks {
+		return size, fmt.Errorf("%w: %v, which is less than %d blocks take", ErrTooShort, budget.Round(time.Second), leastBlocks)
+	}
+	return size, nil
 }
 
 // counted tells progress before it hands a slice on.

@@ -105,24 +105,12 @@ func noiseOf(all []Slice, setting Setting) (list []Noise) {
 	const subjects = 3
 	blockTakes := time.Duration(slicesABlock*subjects*len(both)) * (setting.Warmup + setting.Length + overhead)
 	blocks := float64(time.Minute) / float64(blockTakes)
-	rounds := map[int][]Slice{}
-	for _, s := range all {
-		rounds[s.Round] = append(rounds[s.Round], s)
-	}
 	for _, series := range ServerSeries(all, Head) {
 		logs := logsOf(series.Pairs)
 		n := Noise{Setting: setting, Metric: series.Name, Pairs: len(logs), Spread: spread(logs)}
 		// The standard error of a median of normal values is 1.25 times that of their mean.
 		n.Minute = 1.96 * 1.25 * n.Spread / math.Sqrt(blocks)
-		var medians []float64
-		for _, slices := range rounds {
-			for _, s := range ServerSeries(slices, Head) {
-				if s.Name == series.Name && len(s.Pairs) > 0 {
-					medians = append(medians, stat.Median(logsOf(s.Pairs)))
-				}
-			}
-		}
-		n.Luck = spread(medians)
+		n.Luck = series.Luck
 		list = append(list, n)
 	}
 	return list

@@ -18,11 +18,16 @@ const (
 	Slower    Answer = "slower"     // by more than the limit
 	NotSlower Answer = "not slower" // a slow-down beyond the limit is ruled out, or there is a speed-up
 	Undecided Answer = "undecided"
+	// NotCompared is the answer to a Series.Doubt: the job lists the metric as not compared, and decides on the others.
+	NotCompared Answer = "not compared"
 )
 
-// Judge decides on a series as the job does that is put to the test. again is nil at first; where the answer is not
-// NotSlower, more is measured, and the judge is asked once more with that in again.
+// Judge decides on a series as the job does that is put to the test. again is nil at first; where the answer is open,
+// more is measured, and the judge is asked once more with that in again.
 type Judge func(first Series, again *Series) Answer
+
+// open says that the job would measure again.
+func (a Answer) open() bool { return a == Slower || a == Undecided }
 
 // SelfTest is a test of a comparison and its judge: the same server again and again, made slower by known shares.
 type SelfTest struct {
@@ -33,6 +38,7 @@ type SelfTest struct {
 	Reps      int
 	Load      Load
 	Size      Size // of what a decision rests on, before its confirmation
+	Job       Size // what the job would give it, for the page to tell
 	Calibrate int  // blocks of the calibration
 	Seed      uint64
 	Judge     Judge
@@ -59,7 +65,7 @@ func (t SelfTest) Run(ctx context.Context) (f Findings, err error) {
 		err = errors.Join(err, done())
 	}()
 	t.Say("measuring what a query and the work to waste cost")
-	f.Load, f.Size, f.Seed, f.Warnings = t.Load, t.Size, t.Seed, l.Warnings()
+	f.Load, f.Size, f.Job, f.Seed, f.Warnings = t.Load, t.Size, t.Job, t.Seed, l.Warnings()
 	if f.Calibration, err = Calibrate(ctx, l, t.Server, t.Generator, t.Load, t.Calibrate, t.Seed); err != nil {
 		return f, err
 	}
@@ -75,6 +81,34 @@ func (t SelfTest) Run(ctx context.Context) (f Findings, err error) {
 		t.Say("repetition %d of %d, %.0f s: %s", rep+1, t.Reps, r.Seconds, r)
 	}
 	return f, nil
+}
+
+// Fit makes decisions as large as all repetitions in so much time allow, each arm measured a second time, but no larger than
+// the job's. What has no time for leastBlocks is ErrTooShort.
+func (t *SelfTest) Fit(total time.Duration) (err error) {
+	total -= t.calibration().estimate()
+	each := max(0, total/time.Duration(max(1, t.Reps)))
+	t.Size, err = fit(each, each/2, func(s Size) (time.Duration, error) { return 2 * t.sized(s).estimate(), nil })
+	if job := t.Job; job.Rounds*job.Blocks > 0 && t.Size.Rounds*t.Size.Blocks > job.Rounds*job.Blocks {
+		t.Size = job
+	}
+	return err
+}
+
+// Estimate is how long all of it takes if each arm is measured a second time.
+func (t SelfTest) Estimate() time.Duration {
+	return t.calibration().estimate() + 2*time.Duration(t.Reps)*t.sized(t.Size).estimate()
+}
+
+// sized is a set of all arms.
+func (t SelfTest) sized(size Size) set {
+	t.Size = size
+	return t.arms(t.Slowdowns, Calibration{TurnNS: 1}, 0, func(Metric) bool { return true })
+}
+
+// calibration is a set as large as Calibrate makes.
+func (t SelfTest) calibration() set {
+	return set{load: t.Load, size: Size{Rounds: 1, Blocks: t.Calibrate}, groups: []group{{measures: both, subjects: make([]Subject, 2)}}}
 }
 
 // Repetition is a decision on each arm.
@@ -105,7 +139,7 @@ func (r Repetition) String() (text string) {
 	return text
 }
 
-// repetition measures all arms side by side, and those once more on which the first answer was not NotSlower, with new
+// repetition measures all arms side by side, and those once more on which the first answer was open, with new
 // processes and other queries.
 func (t SelfTest) repetition(ctx context.Context, l *lab.Lab, c Calibration, rep int) (r Repetition, err error) {
 	number := 2 * rep
@@ -120,7 +154,7 @@ func (t SelfTest) repetition(ctx context.Context, l *lab.Lab, c Calibration, rep
 	for _, share := range t.Slowdowns {
 		settled := true
 		for _, s := range ServerSeries(first, armName(share)) {
-			if t.Judge(s, nil) != NotSlower {
+			if t.Judge(s, nil).open() {
 				open[s.Name], settled = true, false
 			}
 		}
@@ -167,7 +201,7 @@ func (t SelfTest) decide(first, again []Slice, arm string) (list []Decision) {
 		d := Decision{Arm: arm, Metric: s.Name, First: t.Judge(s, nil)}
 		d.Answer = d.First
 		all := s.Pairs
-		if d.First != NotSlower && len(more[i].Pairs) > 0 {
+		if d.First.open() && len(more[i].Pairs) > 0 {
 			d.Answer, d.Confirmed = t.Judge(s, &more[i]), true
 			all = append(all[:len(all):len(all)], more[i].Pairs...)
 		}

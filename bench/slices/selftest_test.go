@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -68,7 +69,7 @@ func TestDecideAndSum(t *testing.T) {
 	var page, table, doc bytes.Buffer
 	require.NoError(t, f.Markdown(&page))
 	require.NoError(t, f.Table(&table))
-	require.Contains(t, page.String(), "| +20 % | any | 4/4 [39.8, 100.0] % | 0/4 | 0/4 | 4/4 |  |")
+	require.Contains(t, page.String(), "| +20 % | any of the servers' metrics |  | 4/4 [39.8, 100.0] % | 0/4 | 0/4 | 0/4 | 4/4 |  |  |")
 	require.Contains(t, page.String(), "A repetition took 32 s")
 	require.Contains(t, table.String(), "+20.0 %")
 	require.NoError(t, json.NewEncoder(&doc).Encode(f))
@@ -80,6 +81,32 @@ func TestWorse(t *testing.T) {
 	require.Equal(t, Slower, worse(Undecided, Slower))
 	require.Equal(t, Undecided, worse(Undecided, NotSlower))
 	require.Equal(t, NotSlower, worse(NotSlower, NotSlower))
+	require.Equal(t, NotSlower, worse(NotSlower, NotCompared))
+	require.Equal(t, NotCompared, worse(NotCompared, NotCompared))
+}
+
+// A self-test's decisions are as large as its time allows, and no larger than the job's.
+func TestSelfTestFit(t *testing.T) {
+	test := SelfTest{Server: "s {burn} {addr}", Null: "n {addr}", Generator: "g", Slowdowns: []float64{0, 0.05, 0.1, 0.2}, Reps: 20,
+		Load: DefaultLoad(), Calibrate: 16, Job: Size{Rounds: 6, Blocks: 5}}
+	require.NoError(t, test.Fit(22*time.Minute))
+	require.GreaterOrEqual(t, test.Size.Rounds*test.Size.Blocks, leastBlocks)
+	require.LessOrEqual(t, test.Estimate(), 22*time.Minute)
+	require.NoError(t, test.Fit(5*time.Hour))
+	require.Equal(t, test.Job, test.Size)
+	require.ErrorIs(t, test.Fit(time.Minute), ErrTooShort)
+}
+
+// What the generator limits is neither measured again nor decided on.
+func TestNotCompared(t *testing.T) {
+	test := SelfTest{Judge: func(Series, *Series) Answer { return NotCompared }}
+	costs := map[string]float64{Base: 5000, Control: 5000, "+0 %": 5000}
+	list := test.decide(imagine(0, costs, 2, fair), imagine(1, costs, 2, fair), "+0 %")
+	require.Len(t, list, 3)
+	for _, d := range list {
+		require.Equal(t, NotCompared, d.Answer)
+		require.False(t, d.Confirmed)
+	}
 }
 
 // A block's spread is that of the weather, and a longer measurement of it narrows the interval.

@@ -1,8 +1,10 @@
 package slices
 
 import (
+	"fmt"
 	"math"
 
+	"supernode/bench/plan"
 	"supernode/bench/stat"
 )
 
@@ -12,6 +14,10 @@ type Series struct {
 	Pairs   []stat.Pair // head against base and control together
 	Control []stat.Pair // control against base, which are the same program
 	Null    []stat.Pair // the null responder against base and control together
+
+	Rounds int     // with any pair
+	Luck   float64 // the spread between their medians, as log ratios: how far processes of one program differ, and noise
+	Doubt  string  // why the figure says nothing of the servers, whatever it is; "" if it does
 }
 
 // The names of those that are compared. Generators have the second kind of names, and "null" is their server.
@@ -107,9 +113,56 @@ func pairs(at []moment, base, arm map[moment]float64) (ps []stat.Pair) {
 func seriesOf(all []Slice, m Metric, base, control, head string) Series {
 	f, at := figuresOf(all, m), moments(all)
 	both := f.bases(base, control)
-	return Series{
+	s := Series{
 		Metric: m, Pairs: pairs(at, both, f[head]), Control: pairs(at, f[base], f[control]), Null: pairs(at, both, f[Null]),
 	}
+	s.Rounds, s.Luck = luck(all, both, f[head])
+	if m.saturates {
+		s.Doubt = idle(all, m.measure, base, control, head)
+	}
+	return s
+}
+
+// luck compares the medians of rounds, each of which has processes of its own.
+func luck(all []Slice, base, arm map[moment]float64) (rounds int, spreading float64) {
+	type round struct{ set, round int }
+	logs, seen := map[round][]float64{}, map[moment]bool{}
+	for _, s := range all {
+		at := moment{s.Set, s.Block}
+		if b, a := base[at], arm[at]; !seen[at] && b > 0 && a > 0 {
+			in := round{s.Set, s.Round}
+			logs[in] = append(logs[in], math.Log(a/b))
+		}
+		seen[at] = true
+	}
+	var medians []float64
+	for _, l := range logs {
+		medians = append(medians, stat.Median(l))
+	}
+	return len(medians), spread(medians)
+}
+
+// saturated is how busy a server's core must be for it to be the server that limits a closed loop, as in reports.
+var saturated = stat.DefaultRules().Saturated
+
+// idle says that the generator was the limit: one side's core had time left, as a median over its slices.
+func idle(all []Slice, measure plan.Measure, base, control, head string) string {
+	busy := map[string][]float64{}
+	for _, s := range all {
+		if s.Measure == measure && s.Problem == "" && s.Duration > 0 && s.Answered > 0 {
+			name := s.Subject
+			if name == control {
+				name = base
+			}
+			busy[name] = append(busy[name], s.busy())
+		}
+	}
+	for _, name := range []string{base, head} {
+		if part := stat.Median(busy[name]); len(busy[name]) > 0 && part < saturated {
+			return fmt.Sprintf("the generator is the limit: the core of %s was busy for %.0f %% of the time (median), at least %.0f %% are needed", name, 100*part, 100*saturated)
+		}
+	}
+	return ""
 }
 
 // ServerSeries are the series of head against base, a metric each.

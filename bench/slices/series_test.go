@@ -120,3 +120,36 @@ func TestSliceOf(t *testing.T) {
 	_, err = sliceOf(record.Trial{})
 	require.ErrorContains(t, err, "interval")
 }
+
+// Answers a second tell of servers only where they were the limit; other metrics do not ask.
+func TestIdleServer(t *testing.T) {
+	costs := map[string]float64{Base: 5000, Control: 5000, Head: 5000}
+	all := imagine(0, costs, 3, fair)
+	for _, s := range ServerSeries(all, Head) {
+		require.Empty(t, s.Doubt)
+	}
+	for i := range all {
+		if all[i].Subject == Head && all[i].Measure == plan.Max {
+			all[i].Answered = all[i].Answered * 4 / 5
+			all[i].Server, all[i].ServerNAPI = all[i].Server*4/5, all[i].ServerNAPI*4/5
+		}
+	}
+	list := ServerSeries(all, Head)
+	require.Empty(t, list[0].Doubt)
+	require.Empty(t, list[1].Doubt)
+	require.Contains(t, list[2].Doubt, "the generator is the limit: the core of head was busy for 80 %")
+}
+
+// Rounds whose medians differ show it, whatever spreads within them.
+func TestLuck(t *testing.T) {
+	var all []Slice
+	for round, cost := range []float64{5000, 5500, 6050} {
+		for _, s := range imagine(0, map[string]float64{Base: 5000, Control: 5000, Head: cost}, 2, fair) {
+			s.Round, s.Block = round, 2*round+s.Block
+			all = append(all, s)
+		}
+	}
+	s := ServerSeries(all, Head)[0]
+	require.Equal(t, 3, s.Rounds)
+	require.InEpsilon(t, 1.4826*math.Log(1.1), s.Luck, 1e-3)
+}

@@ -3,6 +3,7 @@ package slices
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"supernode/bench/lab"
@@ -19,6 +20,11 @@ type group struct {
 type Size struct {
 	Rounds int `json:"rounds"`
 	Blocks int `json:"blocks"` // in each round
+}
+
+// String says it.
+func (s Size) String() string {
+	return fmt.Sprintf("%d blocks (rounds of new processes: %d, with %d blocks each)", s.Rounds*s.Blocks, s.Rounds, s.Blocks)
 }
 
 // set is what is measured for one decision, or for several at once.

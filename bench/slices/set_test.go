@@ -66,23 +66,23 @@ func TestConfigErrors(t *testing.T) {
 
 // A comparison that fits a budget takes no longer, and one more block would.
 func TestFit(t *testing.T) {
-	for _, budget := range []time.Duration{time.Second, 20 * time.Second, 3 * time.Minute} {
+	for _, budget := range []time.Duration{20 * time.Second, time.Minute, 3 * time.Minute} {
 		c := config()
 		require.NoError(t, c.Fit(budget))
 		took, err := c.Estimate()
 		require.NoError(t, err)
 		require.LessOrEqual(t, time.Duration(c.Size.Rounds)*raising, max(raising, budget/10))
-		if c.Size.Blocks > 1 {
-			require.LessOrEqual(t, took, budget)
-		}
+		require.LessOrEqual(t, took, budget)
+		require.GreaterOrEqual(t, c.Size.Rounds*c.Size.Blocks, leastBlocks)
 		c.Size.Blocks++
 		more, err := c.Estimate()
 		require.NoError(t, err)
 		require.Greater(t, more, budget)
 	}
 	c := config()
+	require.ErrorIs(t, c.Fit(5*time.Second), ErrTooShort)
 	c.Head = ""
-	require.Error(t, c.Fit(time.Minute))
+	require.ErrorContains(t, c.Fit(time.Minute), "commands of base and head")
 }
 
 func TestProgress(t *testing.T) {

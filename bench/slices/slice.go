@@ -53,27 +53,45 @@ type Metric struct {
 	Unit   string
 	Better stat.Better
 
-	measure plan.Measure
-	of      func(Slice) float64 // its value in one slice, 0 if there is none
+	measure   plan.Measure
+	of        func(Slice) float64 // its value in one slice, 0 if there is none
+	saturates bool                // it tells of servers only where they are the limit
 }
 
 // The metrics of servers. Flat out, CPU time is spent in full batches, and answers a second are what the slower of server
-// and generator can do: on a machine where that is the generator, they say little of the server, and CPU time does.
+// and generator can do: on a machine where that is the generator, they say little of the server, CPU time does, and
+// the series says so (Series.Doubt).
 var serverMetrics = []Metric{
-	{"cpu_ns_per_query", "ns/query", stat.Lower, plan.Fixed, Slice.serverCost},
-	{"cpu_ns_per_query_flat_out", "ns/query", stat.Lower, plan.Max, Slice.serverCost},
-	{"answers_per_s", "answers/s", stat.Higher, plan.Max, func(s Slice) float64 { return rate(s.Answered, s.Interval) }},
+	{"cpu_ns_per_query", "ns/query", stat.Lower, plan.Fixed, Slice.serverCost, false},
+	{"cpu_ns_per_query_flat_out", "ns/query", stat.Lower, plan.Max, Slice.serverCost, false},
+	{"answers_per_s", "answers/s", stat.Higher, plan.Max, func(s Slice) float64 { return rate(s.Answered, s.Interval) }, true},
 }
 
 // generatorMetrics are those of generators, which all ask null responders.
 var generatorMetrics = []Metric{
-	{"generator_cpu_ns_per_query", "ns/query", stat.Lower, plan.Fixed, func(s Slice) float64 { return cost(s.Client, s.Duration, s.Sent, s.Interval) }},
+	{"generator_cpu_ns_per_query", "ns/query", stat.Lower, plan.Fixed, func(s Slice) float64 { return cost(s.Client, s.Duration, s.Sent, s.Interval) }, false},
 }
 
 // serverCost is the CPU time of the server's side for an answered query, in nanoseconds.
 func (s Slice) serverCost() float64 {
 	return cost(s.Server+s.ServerNAPI, s.Duration, s.Answered, s.Interval)
 }
+
+// Quality says how many slices were made and left out, and what the host took of the time of both cores.
+func Quality(all []Slice) string {
+	var spoilt int
+	var stolen, total int64
+	for _, s := range all {
+		if s.Problem != "" || s.Answered == 0 {
+			spoilt++
+		}
+		stolen, total = stolen+s.Steal, total+2*s.Duration
+	}
+	return fmt.Sprintf("%d slices, %d left out; the host took %.1f %% of their time (steal)", len(all), spoilt, 100*float64(stolen)/float64(max(1, total)))
+}
+
+// busy is the part of the time that the server's side worked.
+func (s Slice) busy() float64 { return float64(s.Server+s.ServerNAPI) / float64(s.Duration) }
 
 // cost divides CPU time by events, each as a share of the interval in which it was counted.
 func cost(ns, duration int64, events uint64, interval int64) float64 {

@@ -121,7 +121,7 @@ func (s *stand) slice(ctx context.Context, number int, m plan.Measure, seed uint
 		out.Subject, out.Measure = s.names[number], m
 	}
 	switch {
-	case errors.Is(err, trial.ErrUncharged):
+	case errors.Is(err, trial.ErrUncharged), errors.Is(err, trial.ErrSilent): // a server that has ended is another error
 		out.Problem = err.Error()
 		return out, nil
 	case err != nil:

@@ -11,7 +11,7 @@ import (
 )
 
 var rulesets = map[plan.Arm]lab.Ruleset{
-	plan.Off: lab.RulesPlain, plan.Control: lab.RulesPlain, plan.Burn: lab.RulesPlain,
+	plan.Off: lab.RulesPlain, plan.Control: lab.RulesPlain, plan.Burn: lab.RulesPlain, plan.Same: lab.RulesPlain,
 	plan.On: lab.RulesStateful, plan.Notrack: lab.RulesNotrack,
 	plan.Raised: lab.RulesStateful, plan.Filled: lab.RulesStateful,
 }
