@@ -122,14 +122,17 @@ func (r *regression) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	budget := r.left()
+	budget, loadShare := r.left(), endToEndShare
+	if len(r.suitesHere(nil)) == 0 {
+		loadShare += inProcessShare // nobody else wants it
+	}
 	if r.options.baseCmd == "" {
 		share := inProcessShare
 		if !r.canLoad() {
 			share += endToEndShare
-		} else if least := r.leastUnderLoad(); r.portion(budget, endToEndShare) < least {
+		} else if least := r.leastUnderLoad(); r.portion(budget, loadShare) < least {
 			r.notCompared("servers under load: %v are left for them, %d blocks take %v (--budget)",
-				r.portion(budget, endToEndShare).Round(time.Second), r.result.Rules.MinPairs, least.Round(time.Second))
+				r.portion(budget, loadShare).Round(time.Second), r.result.Rules.MinPairs, least.Round(time.Second))
 			share += endToEndShare
 			r.noLoad = true
 		}
@@ -141,7 +144,7 @@ func (r *regression) measure(ctx context.Context) error {
 		}
 	}
 	left := r.left() - r.portion(budget, secondReserve)
-	if err := r.underLoad(ctx, nil, max(0, min(left, r.portion(budget, endToEndShare)))); err != nil {
+	if err := r.underLoad(ctx, nil, max(0, min(left, r.portion(budget, loadShare)))); err != nil {
 		return err
 	}
 	return r.second(ctx)
@@ -243,7 +246,7 @@ func (r *regression) benchText(head bool) func(io.Writer) error {
 
 // notCompared notes what was not, once.
 func (r *regression) notCompared(format string, args ...any) {
-	if note := fmt.Sprintf(format, args...); !slices.Contains(r.result.NotCompared, note) {
+	if note := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "); !slices.Contains(r.result.NotCompared, note) {
 		r.result.NotCompared = append(r.result.NotCompared, note)
 	}
 }

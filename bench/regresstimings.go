@@ -18,12 +18,7 @@ import (
 
 // inProcess runs the benchmarks that both sides have: all, or again those of the named timings.
 func (r *regression) inProcess(ctx context.Context, only map[string]bool, budget time.Duration) error {
-	var suites []inprocess.Suite
-	for _, s := range r.options.suites() {
-		if !r.missing[s.Binary()] && (only == nil || s.HasAny(only)) {
-			suites = append(suites, s)
-		}
-	}
+	suites := r.suitesHere(only)
 	if len(suites) == 0 {
 		return nil
 	}
@@ -55,6 +50,19 @@ func (r *regression) inProcess(ctx context.Context, only map[string]bool, budget
 		r.notCompared("%s", name)
 	}
 	return nil
+}
+
+// suitesHere are those that both sides have: all, or those of the named timings.
+func (r *regression) suitesHere(only map[string]bool) (suites []inprocess.Suite) {
+	if r.options.baseCmd != "" {
+		return nil
+	}
+	for _, s := range r.options.suites() {
+		if !r.missing[s.Binary()] && (only == nil || s.HasAny(only)) {
+			suites = append(suites, s)
+		}
+	}
+	return suites
 }
 
 // canLoad says whether servers under load can be compared here.
