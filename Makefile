@@ -4,7 +4,7 @@
 # make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
 # make bench-selftest     do the measurements find a slow-down that is there, and none that is not? 45 minutes (needs root)
 # make bench-peers        supernode beside other DHT servers, a quarter of an hour (needs root; make install-peers has them)
-# make bench-regress      is HEAD slower than BASE? Eight minutes (BASE=origin/main; what it takes more of with root)
+# make bench-regress      is HEAD slower than BASE? Eight minutes (BASE=origin/main for another base; more is compared as root)
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)

@@ -119,6 +119,9 @@ func (o *regressOptions) check(given func(flag string) bool) error {
 				return usagef("--server-cmd-base and --%s: servers of your own have no revisions here, leave one out", flag)
 			}
 		}
+		if err := o.checkOwnServers(given); err != nil {
+			return err
+		}
 	}
 	if o.short && !given("budget") {
 		o.budget = shortBudget
@@ -130,6 +133,22 @@ func (o *regressOptions) check(given func(flag string) bool) error {
 		o.out = filepath.Join("out", "regress-"+time.Now().Format("20060102-150405"))
 	}
 	return checkOut(o.out, regress.ResultFile)
+}
+
+// checkOwnServers finds what is wrong with --server-cmd-base and --server-cmd-head, of which servers under load are all there is.
+func (o *regressOptions) checkOwnServers(given func(flag string) bool) error {
+	for _, c := range []struct{ flag, command string }{{"server-cmd-base", o.baseCmd}, {"server-cmd-head", o.headCmd}} {
+		if !strings.Contains(c.command, "{addr}") {
+			return usagef("--%s %q: {addr} must be in it, for the ADDR:PORT to answer on", c.flag, c.command)
+		}
+	}
+	if given("cpu") {
+		return usagef("--server-cmd-base and --cpu: the core is that of benchmarks, which servers of your own have none of, leave one out")
+	}
+	if os.Geteuid() != 0 {
+		return usagef("--server-cmd-base: servers under load need root, for network namespaces: use sudo")
+	}
+	return nil
 }
 
 func (o *regressOptions) run(cmd *cobra.Command) (err error) {
@@ -145,10 +164,10 @@ func (o *regressOptions) run(cmd *cobra.Command) (err error) {
 		fmt.Fprintf(cmd.OutOrStdout(), "nothing to compare: %v\n", err)
 		return nil
 	}
-	if err != nil {
-		return err
+	if r.measured && cmd.Context().Err() == nil { // what gates found before an error is not lost with it
+		err = errors.Join(err, r.write())
 	}
-	if err := r.write(); err != nil {
+	if err != nil {
 		return err
 	}
 	out := cmd.OutOrStdout()

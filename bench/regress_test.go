@@ -107,7 +107,7 @@ func TestRegressFindsAnAllocation(t *testing.T) {
 	require.Contains(t, stdout, "broken gate: dht.Handle/ping: 1 allocs/op, where base has 0 (no more than base)\n")
 	require.Contains(t, stdout, "not compared: benchmarks of cmd/supernode: base has none\n")
 	require.Contains(t, stdout, "report: "+filepath.Join(out, regress.MarkdownFile))
-	require.True(t, strings.HasPrefix(lastLine(stderr), "bench: regression: 1 broken gate"), stderr)
+	require.True(t, strings.HasPrefix(lastLine(stderr), "bench: regression: 2 broken gates"), stderr)
 	require.NotContains(t, stdout+stderr, "\x1b")
 
 	text, err := os.ReadFile(filepath.Join(out, regress.ResultFile))
@@ -117,7 +117,7 @@ func TestRegressFindsAnAllocation(t *testing.T) {
 	require.Equal(t, regress.Regression, result.Verdict)
 	require.Equal(t, "bad", result.Head.Title)
 	require.Equal(t, "good", result.Base.Title)
-	require.Len(t, result.Gates, 2, "the memory of a node is the other one")
+	require.Len(t, result.Gates, 3, "bytes beside allocations, and the memory of a node")
 	for _, name := range []string{regress.MarkdownFile, regress.BaseFile, regress.HeadFile} {
 		require.FileExists(t, filepath.Join(out, name))
 	}
@@ -151,7 +151,7 @@ func TestRegressWorkingTree(t *testing.T) {
 	h.run("git", "checkout", "--quiet", ".")
 	status, stdout, stderr = h.ended("--base", "HEAD", "--out", filepath.Join(out, "same"))
 	require.Equal(t, 3, status, stderr)
-	require.Contains(t, stdout, "gates: 2 of 2 hold")
+	require.Contains(t, stdout, "gates: 3 of 3 hold")
 	require.Contains(t, stdout, "whatever is found is a false alarm")
 	require.Regexp(t, `inconclusive: \d pairs? and \d of the control, at least 6 are needed`, stdout)
 	h.requireClean()
@@ -212,7 +212,7 @@ func TestRegressDirectories(t *testing.T) {
 	h.run("go", "test", "-c", "-o", filepath.Join(programs, "dht.test"), "./dht")
 	status, stdout, stderr = h.ended("--base-dir", programs, "--head-dir", programs, "--advisory", "--out", filepath.Join(t.TempDir(), "out"))
 	require.Zero(t, status, stderr)
-	require.Contains(t, stdout, "gates: 2 of 2 hold")
+	require.Contains(t, stdout, "gates: 3 of 3 hold")
 }
 
 func TestRegressUsage(t *testing.T) {
@@ -232,6 +232,8 @@ func TestRegressUsage(t *testing.T) {
 		{"--server-cmd-base x", "--server-cmd-base and --server-cmd-head: one needs the other"},
 		{"--server-cmd-base x --server-cmd-head=", "--server-cmd-base and --server-cmd-head: must not be empty"},
 		{"--server-cmd-base x --server-cmd-head y --base HEAD", "--server-cmd-base and --base: servers of your own have no revisions here"},
+		{"--server-cmd-base x{addr} --server-cmd-head y", "--server-cmd-head \"y\": {addr} must be in it"},
+		{"--server-cmd-base x{addr} --server-cmd-head y{addr} --cpu 0", "--server-cmd-base and --cpu: the core is that of benchmarks"},
 		{"--payload p", "--payload: it is for --server-cmd-base and --server-cmd-head"},
 		{"now", `bench regress: unknown command or argument "now"`},
 	} {

@@ -68,6 +68,7 @@ func (r *regression) prepare(ctx context.Context) (*revision.Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.dir = workspace.Dir()
 	if r.base, err = r.build(ctx, workspace, base, "base"); err != nil {
 		err = fmt.Errorf("base %s: %w", base, err)
 		if ctx.Err() == nil { // whoever mends it should not be stopped by that

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"supernode/bench/inprocess"
 	"supernode/bench/measure"
 	"supernode/bench/regress"
@@ -18,10 +20,11 @@ import (
 )
 
 // Shares of what is left of the budget once the programs are built. The rest is for the second run of what the first
-// cannot settle, and for what takes its time without asking.
+// cannot settle, and for what takes its time without asking; the latter must leave so much for the former.
 const (
 	inProcessShare = 0.40
 	endToEndShare  = 0.30
+	secondReserve  = 0.25
 	secondShare    = 0.85 // of what is left then
 )
 
@@ -47,6 +50,10 @@ type regression struct {
 	decisions        map[string]regress.Decision
 	baseText, inHead strings.Builder // what the test programs printed
 	result           regress.Result
+	dir              string // for temporary files; "": the system's
+	measured         bool   // there is something to write
+	noLoad           bool   // no time for servers under load
+	noGenerators     bool   // a generator that was to be compared failed
 }
 
 // left is what is left of the budget.
@@ -72,11 +79,14 @@ func (r *regression) conduct(ctx context.Context) (err error) {
 			return prepared
 		}
 	}
-	if err := r.measure(ctx); err != nil {
-		return err
+	err = r.measure(ctx)
+	if err != nil {
+		r.result.Incomplete = true
+		r.result.Notes = append(r.result.Notes, "the run ended early: "+err.Error())
 	}
 	r.conclude()
-	return nil
+	r.measured = true
+	return err
 }
 
 // placePrograms finds what both sides are measured with.
@@ -95,7 +105,9 @@ func (r *regression) placePrograms() error {
 	}
 	r.cpu = r.options.cpu
 	if r.cpu < 0 {
-		r.cpu = online[len(online)-1]
+		if r.cpu, err = lastAllowed(); err != nil {
+			return err
+		}
 	}
 	if !slices.Contains(online, r.cpu) {
 		return usagef("--cpu %d: this machine has processors %s", r.cpu, online.String())
@@ -110,11 +122,19 @@ func (r *regression) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	budget := r.left()
+	budget, loadShare := r.left(), endToEndShare
+	if len(r.suitesHere(nil)) == 0 {
+		loadShare += inProcessShare // nobody else wants it
+	}
 	if r.options.baseCmd == "" {
 		share := inProcessShare
 		if !r.canLoad() {
 			share += endToEndShare
+		} else if least := r.leastUnderLoad(); r.portion(budget, loadShare) < least {
+			r.notCompared("servers under load: %v are left for them, %d blocks take %v (--budget)",
+				r.portion(budget, loadShare).Round(time.Second), r.result.Rules.MinPairs, least.Round(time.Second))
+			share += endToEndShare
+			r.noLoad = true
 		}
 		if err := r.inProcess(ctx, nil, r.portion(budget, share)); err != nil {
 			return err
@@ -123,7 +143,8 @@ func (r *regression) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.underLoad(ctx, nil, r.portion(budget, endToEndShare)); err != nil {
+	left := r.left() - r.portion(budget, secondReserve)
+	if err := r.underLoad(ctx, nil, max(0, min(left, r.portion(budget, loadShare)))); err != nil {
 		return err
 	}
 	return r.second(ctx)
@@ -158,6 +179,21 @@ func (r *regression) second(ctx context.Context) error {
 	r.progress.say("second run of %s: %s", count(len(open), "timing"), strings.Join(open, ", "))
 	first := r.series
 	r.series = map[string]regress.Series{}
+	err := r.again(ctx, inProcess, loaded)
+	for _, name := range open {
+		again := r.series[name]
+		r.decisions[name] = regress.Confirm(first[name], again, r.result.Rules)
+		both := first[name]
+		both.Pairs, both.Control = slices.Concat(both.Pairs, again.Pairs), slices.Concat(both.Control, again.Control)
+		both.Null = slices.Concat(both.Null, again.Null)
+		first[name] = both
+	}
+	r.series = first
+	return err
+}
+
+// again measures timings a second time.
+func (r *regression) again(ctx context.Context, inProcess map[string]bool, loaded []string) error {
 	budget := r.portion(r.left(), secondShare)
 	if len(inProcess) > 0 {
 		share := budget
@@ -170,19 +206,8 @@ func (r *regression) second(ctx context.Context) error {
 		budget -= share
 	}
 	if len(loaded) > 0 {
-		if err := r.underLoad(ctx, loaded, budget); err != nil {
-			return err
-		}
+		return r.underLoad(ctx, loaded, budget)
 	}
-	for _, name := range open {
-		again := r.series[name]
-		r.decisions[name] = regress.Confirm(first[name], again, r.result.Rules)
-		both := first[name]
-		both.Pairs, both.Control = slices.Concat(both.Pairs, again.Pairs), slices.Concat(both.Control, again.Control)
-		both.Null = slices.Concat(both.Null, again.Null)
-		first[name] = both
-	}
-	r.series = first
 	return nil
 }
 
@@ -196,9 +221,13 @@ func (r *regression) add(series []regress.Series) {
 	}
 }
 
-// conclude makes the result of what was measured.
+// conclude makes the result of what was measured. What a run that ended early has not decided on is left open: it had no
+// second run.
 func (r *regression) conclude() {
 	for _, name := range r.order {
+		if _, ok := r.decisions[name]; !ok {
+			r.decisions[name] = regress.Confirm(r.series[name], regress.Series{}, r.result.Rules)
+		}
 		r.result.Series = append(r.result.Series, r.series[name])
 		r.result.Decisions = append(r.result.Decisions, r.decisions[name])
 	}
@@ -217,9 +246,42 @@ func (r *regression) benchText(head bool) func(io.Writer) error {
 
 // notCompared notes what was not, once.
 func (r *regression) notCompared(format string, args ...any) {
-	if note := fmt.Sprintf(format, args...); !slices.Contains(r.result.NotCompared, note) {
+	if note := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "); !slices.Contains(r.result.NotCompared, note) {
 		r.result.NotCompared = append(r.result.NotCompared, note)
 	}
+}
+
+// failed notes that something could not be compared that should have been, so that a run which shows no regression does not
+// rule one out either. What ends the run is returned: the end of ctx, and a mistake on the command line.
+func (r *regression) failed(ctx context.Context, what string, err error) error {
+	if err == nil || ctx.Err() != nil || errors.As(err, new(usageError)) {
+		return err
+	}
+	r.notCompared("%s: %v", what, err)
+	r.result.Incomplete = true
+	return nil
+}
+
+// allowed are the processors that this process may use.
+func allowed() (list pin.List, err error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("ask for this process's processors: %w", err)
+	}
+	for cpu := range len(set) * 64 {
+		if set.IsSet(cpu) {
+			list = append(list, cpu)
+		}
+	}
+	return list, nil
+}
+
+func lastAllowed() (int, error) {
+	list, err := allowed()
+	if err != nil {
+		return 0, err
+	}
+	return list[len(list)-1], nil
 }
 
 func machineLine() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"supernode/bench/lab"
@@ -26,9 +27,10 @@ func Entries(ctx context.Context, supernode, loadgen string) (perFlow map[plan.A
 		return nil, fmt.Errorf("build lab: %w", err)
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	flags, _ := Accepted(ctx, supernode, "--listen={addr}", "--bootstrap=none", "--state-dir=none", "--http=none", "--allow-private",
+		"--rate-limit=off", "--conntrack=ignore", "--log-level=warn")
 	rig, err := trial.Assemble(ctx, l, trial.Setup{
-		Server: supernode + " run --listen {addr} --bootstrap none --state-dir none --http none --allow-private --rate-limit off --conntrack ignore --log-level warn",
-		Addr:   l.ServerEndpoint(), Generator: loadgen, Flows: trackedFlows, Ready: startTimeout,
+		Server: supernode + " run " + strings.Join(flags, " "), Addr: l.ServerEndpoint(), Generator: loadgen, Flows: trackedFlows, Ready: startTimeout,
 	})
 	if err != nil {
 		return nil, err

@@ -19,10 +19,11 @@ import (
 	"supernode/internal/pin"
 )
 
-// Load describes a measurement on loopback.
+// Load describes a measurement on loopback: a closed loop, in which as many datagrams wait for the server as it leaves
+// waiting. An open one of a rate that any server keeps up with finds it idle, with one datagram a batch whatever it can do.
 type Load struct {
 	Loadgen   string // path
-	Rate      int    // queries a second
+	Window    int    // queries outstanding
 	Duration  time.Duration
 	ServerCPU int
 	ClientCPU int
@@ -49,8 +50,9 @@ func Measure(ctx context.Context, supernode string, l Load) (live Live, err erro
 		return live, err
 	}
 	listen, web := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	server, err := start(ctx, l.ServerCPU, supernode, "run", "--listen", listen, "--http", web, "--bootstrap", "none",
-		"--state-dir", "none", "--allow-private", "--rate-limit", "off", "--conntrack", "ignore", "--log-level", "warn")
+	flags, _ := Accepted(ctx, supernode, "--listen="+listen, "--http="+web, "--bootstrap=none",
+		"--state-dir=none", "--allow-private", "--rate-limit=off", "--conntrack=ignore", "--log-level=warn")
+	server, err := start(ctx, l.ServerCPU, supernode, append([]string{"run"}, flags...)...)
 	if err != nil {
 		return live, err
 	}
@@ -62,7 +64,7 @@ func Measure(ctx context.Context, supernode string, l Load) (live Live, err erro
 	if err != nil {
 		return live, err
 	}
-	client, err := start(ctx, l.ClientCPU, l.Loadgen, "--rate", strconv.Itoa(l.Rate), "--duration", l.Duration.String(), "--warmup", "0s", "--flows", "64", "--quiet", listen)
+	client, err := start(ctx, l.ClientCPU, l.Loadgen, "--rate", "max", "--window", strconv.Itoa(l.Window), "--duration", l.Duration.String(), "--warmup", "0s", "--flows", "64", "--quiet", listen)
 	if err != nil {
 		return live, err
 	}

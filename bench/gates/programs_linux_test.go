@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -48,9 +49,38 @@ func requireNoneLeft(t *testing.T) {
 	}
 }
 
+// A server that has lost its batching, as it is with --batch 1, is worse by far more than the tolerance. Flags that a program
+// does not know are not given to it.
+func TestMeasureSeesBatching(t *testing.T) {
+	if runtime.NumCPU() < 2 {
+		t.Skip("a processor each for server and generator is missing")
+	}
+	single := filepath.Join(t.TempDir(), "single")
+	script := "#!/bin/sh\ntest \"$2\" = --help && exec " + supernode + " \"$@\"\nexec " + supernode + " \"$@\" --batch 1\n"
+	require.NoError(t, os.WriteFile(single, []byte(script), 0o755))
+	load := Load{Loadgen: loadgen, Window: 256, Duration: 300 * time.Millisecond, ClientCPU: 1}
+	whole, err := Measure(t.Context(), supernode, load)
+	require.NoError(t, err)
+	lost, err := Measure(t.Context(), single, load)
+	require.NoError(t, err)
+	t.Logf("calls a datagram %.3f and %.3f, datagrams a batch %.1f and %.1f", whole.CallsPerDatagram, lost.CallsPerDatagram, whole.BatchFill, lost.BatchFill)
+	require.GreaterOrEqual(t, whole.BatchFill, LeastFill)
+	require.Greater(t, lost.CallsPerDatagram, (1+Tolerance)*whole.CallsPerDatagram)
+	require.Greater(t, 1/lost.BatchFill, (1+Tolerance)/whole.BatchFill)
+}
+
+func TestAccepted(t *testing.T) {
+	accepted, unknown := Accepted(t.Context(), supernode, "--listen=127.0.0.1:1", "--allow-private", "--from-the-future=yes")
+	require.Equal(t, []string{"--listen=127.0.0.1:1", "--allow-private"}, accepted)
+	require.Equal(t, []string{"--from-the-future"}, unknown)
+	accepted, unknown = Accepted(t.Context(), "/bin/false", "--any")
+	require.Equal(t, []string{"--any"}, accepted, "one that cannot be asked refuses them itself")
+	require.Empty(t, unknown)
+}
+
 // What a server does by its own account adds up, and nothing of it is left running.
 func TestMeasure(t *testing.T) {
-	load := Load{Loadgen: loadgen, Rate: 2000, Duration: 500 * time.Millisecond}
+	load := Load{Loadgen: loadgen, Window: 256, Duration: 500 * time.Millisecond}
 	live, err := Measure(t.Context(), supernode, load)
 	require.NoError(t, err)
 	require.Positive(t, live.Received)

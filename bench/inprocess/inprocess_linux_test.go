@@ -150,8 +150,8 @@ func TestRun(t *testing.T) {
 	require.Len(t, r.Series[0].Pairs, 2, "a round is one pair, however many repetitions it has")
 	require.Len(t, r.Series[0].Control, 2)
 
-	require.Len(t, r.Gates, 2)
-	for i, want := range []regress.Gate{{Unit: "allocs/op", Base: 0, Head: 1}, {Unit: "calls/datagram", Base: 7, Head: 8}} {
+	require.Len(t, r.Gates, 3)
+	for i, want := range []regress.Gate{{Unit: "allocs/op", Base: 0, Head: 1}, {Unit: "B/op", Base: 0, Head: 112}, {Unit: "calls/datagram", Base: 7, Head: 8}} {
 		g := r.Gates[i]
 		require.Equal(t, want, regress.Gate{Unit: g.Unit, Base: g.Base, Head: g.Head})
 		require.True(t, g.Broken)

@@ -31,6 +31,7 @@ type Config struct {
 	Most       int     // and at most
 	Until      time.Time
 	Seed       uint64
+	Dir        string                   // for temporary files; "": the system's
 	Only       map[string]bool          // metrics by name; nil: all
 	Progress   func(round int, s Suite) // is told what begins, rounds counted from 1
 }
@@ -62,7 +63,7 @@ var orders = [...][arms]int{
 
 // Run makes rounds until the time is up. An error leaves nothing running.
 func Run(ctx context.Context, c Config) (Result, error) {
-	env, remove, err := idleGo()
+	env, remove, err := idleGo(c.Dir)
 	if err != nil {
 		return Result{}, err
 	}
@@ -130,8 +131,8 @@ func (m *measurement) try(ctx context.Context, s *state) error {
 
 // idleGo is an environment in which the command go does nothing, and succeeds at it. The set-up of a package's tests may
 // build programs (TestMain), which takes longer than the benchmarks do, and which they have no use for.
-func idleGo() (env []string, remove func(), err error) {
-	dir, err := os.MkdirTemp("", "bench-idle-go-")
+func idleGo(parent string) (env []string, remove func(), err error) {
+	dir, err := os.MkdirTemp(parent, "idle-go-")
 	if err != nil {
 		return nil, nil, fmt.Errorf("make directory: %w", err)
 	}
@@ -186,7 +187,12 @@ func (m *measurement) result() Result {
 	}
 	for _, key := range m.hards {
 		h := m.hard[key]
-		r.Gates = append(r.Gates, regress.Growth(h.name, h.unit, stat.Median(h.base), stat.Median(h.head), 0))
+		base, head := stat.Median(h.base), stat.Median(h.head)
+		if h.unit == bytesUnit {
+			r.Gates = append(r.Gates, regress.Slack(h.name, h.unit, base, head, bytesSlack))
+		} else {
+			r.Gates = append(r.Gates, regress.Growth(h.name, h.unit, base, head, 0))
+		}
 	}
 	r.Unlike, r.Failed = slices.Sorted(maps.Keys(m.unlike)), m.failed
 	return r

@@ -71,7 +71,14 @@ func Suites() []Suite {
 
 // HardUnits are units that are compared hard wherever a benchmark reports them: they do not depend on how fast the machine
 // is.
-func HardUnits() []string { return []string{"allocs/op", "calls/datagram"} }
+func HardUnits() []string { return []string{"allocs/op", bytesUnit, "calls/datagram"} }
+
+// bytesUnit is compared with some slack: allocations are counted in whole numbers an operation, so that one in every second
+// operation is none, and its bytes show. What the run-time allocates for itself is spread over the operations too.
+const (
+	bytesUnit  = "B/op"
+	bytesSlack = 16
+)
 
 // Sizes of a round. The first repetition warms up; while the last one of one process runs, another may already be setting
 // up the next benchmark. Neither is counted.

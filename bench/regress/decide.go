@@ -17,8 +17,8 @@ import (
 // neither. Both samples share base's figures, by which they resemble each other more than the test assumes: it errs
 // towards calling nothing.
 //
-// How far base differs from itself raises the limit, and never lowers it: an effect that is smaller than what the control
-// shows is none, and one that dwarfs it is one, however noisy the machine.
+// Where base differs from itself by more than the limit, nothing is called, however large head's ratio is: what moved the
+// control may have moved head as well.
 func Decide(s Series, r Rules) Decision {
 	head, control := turned(s.Pairs, s.Better), turned(s.Control, s.Better)
 	boot := stat.Bootstrap{Confidence: r.Confidence}
@@ -43,16 +43,15 @@ func (r Rules) judge(d Decision) (Verdict, string) {
 	if d.Ratio.N < r.MinPairs || d.Control.N < r.MinPairs {
 		return Inconclusive, fmt.Sprintf("%d pairs and %d of the control, at least %d are needed", d.Ratio.N, d.Control.N, r.MinPairs)
 	}
-	noise := stat.Reach(d.Control)
-	beyond := 1 + math.Max(r.Limit, noise)
+	noise, beyond := stat.Reach(d.Control), 1+r.Limit
 	agrees := d.P <= r.Alpha
 	switch {
+	case noise > r.Limit:
+		return Inconclusive, fmt.Sprintf("base differs from itself by up to %.1f %%, which is more than the limit", 100*noise)
 	case d.Ratio.Lo > beyond && agrees:
 		return Regression, ""
 	case d.Ratio.Hi < 1/beyond && agrees:
 		return Improvement, ""
-	case noise > r.Limit:
-		return Inconclusive, fmt.Sprintf("base differs from itself by up to %.1f %%, which is more than the limit", 100*noise)
 	case d.Ratio.Hi <= 1+r.Limit:
 		return NoRegression, ""
 	case d.Ratio.Lo > beyond:
@@ -63,7 +62,7 @@ func (r Rules) judge(d Decision) (Verdict, string) {
 
 // Confirm decides on a series that was measured a second time, because the first run showed a regression or nothing at
 // all. What both runs say together holds; but a regression has to be one in the second run alone too, as far as its
-// median goes: the first was picked for being bad, the second was not.
+// median goes, and of as many pairs as decide anything: the first was picked for being bad, the second was not.
 func Confirm(first, again Series, r Rules) Decision {
 	both := first
 	both.Pairs = slices.Concat(first.Pairs, again.Pairs)
@@ -73,7 +72,14 @@ func Confirm(first, again Series, r Rules) Decision {
 	if len(again.Pairs) > 0 {
 		d.Runs = 2
 	}
-	if second := Decide(again, r).Ratio; d.Verdict == Regression && (second.N == 0 || second.Median <= 1+r.Limit) {
+	if d.Verdict != Regression {
+		return d
+	}
+	switch second := Decide(again, r).Ratio; {
+	case second.N < r.MinPairs:
+		d.Verdict = Inconclusive
+		d.Why = fmt.Sprintf("no time for a second run: a regression in the first, %d pairs in the second, at least %d are needed", second.N, r.MinPairs)
+	case second.Median <= 1+r.Limit:
 		d.Verdict, d.Why = Inconclusive, "the second run did not confirm what the first one showed"
 	}
 	return d

@@ -9,8 +9,8 @@
 // Opinions:
 //
 //   - A job that cries wolf gets switched off. So a regression is called only where the whole interval of the slow-down
-//     lies beyond the limit, beyond all that base shows against itself too, where a rank test agrees, and where a second
-//     run says so again ([Confirm]).
+//     lies beyond the limit, where base is within the limit of itself, where a rank test agrees, and where a second run
+//     says so again ([Confirm]). An improvement, which turns no job red, needs no second run.
 //   - A job that is always green is worse. "No regression" is said only where a slow-down beyond the limit is ruled out.
 //     What is left between the two is "inconclusive", which has an exit status of its own.
 //   - Ratios are turned so that above 1 is worse, whichever way a figure improves.
@@ -57,7 +57,7 @@ type Verdict string
 const (
 	NoRegression Verdict = "no regression" // a slow-down beyond the limit is ruled out
 	Regression   Verdict = "regression"
-	Improvement  Verdict = "improvement"  // a speed-up beyond the limit, by the same rule as a regression
+	Improvement  Verdict = "improvement"  // a speed-up beyond the limit, by the rule of a regression, but without a second run
 	Inconclusive Verdict = "inconclusive" // neither shown nor ruled out
 )
 

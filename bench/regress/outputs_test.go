@@ -40,6 +40,7 @@ func sample() *Result {
 	}
 	wide := flat(20, 1, 1)
 	wide.Metric, wide.Pairs = Metric{Name: "answers", Unit: "answers/s", Kind: KindEndToEnd, Better: stat.Higher}, spread(20, 0.07)
+	wide.Null = []Pair{{Base: 100, Arm: 150}}
 	r.Series = append(r.Series, wide)
 	for _, s := range r.Series {
 		r.Decisions = append(r.Decisions, Decide(s, r.Rules))
@@ -63,7 +64,9 @@ func TestVerdictOfARun(t *testing.T) {
 		exit, advised int
 	}{
 		{"nothing", Result{}, Inconclusive, 3, 0},
-		{"gates only", Result{Gates: whole}, NoRegression, 0, 0},
+		{"gates only", Result{Gates: whole}, Inconclusive, 3, 0},
+		{"something failed", Result{Gates: whole, Decisions: of(NoRegression), Incomplete: true}, Inconclusive, 3, 0},
+		{"something failed beside a regression", Result{Decisions: of(Regression), Incomplete: true}, Regression, 1, 0},
 		{"a broken gate", Result{Gates: broken, Decisions: of(NoRegression)}, Regression, 1, 1},
 		{"good", Result{Gates: whole, Decisions: of(NoRegression, NoRegression)}, NoRegression, 0, 0},
 		{"better", Result{Gates: whole, Decisions: of(NoRegression, Improvement)}, Improvement, 0, 0},
@@ -116,6 +119,8 @@ func TestMarkdown(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 	require.NotContains(t, text, "<b>")
+	require.Contains(t, text, "<summary>Beside a server that only answers</summary>")
+	require.Contains(t, text, "| answers | answers/s | 150 | 0.67 | 0.67 |")
 	open, folded, _ := strings.Cut(text, "<details>")
 	require.NotContains(t, open, "| same |", "what needs no attention is folded away")
 	require.Contains(t, folded, "| same |")
@@ -207,7 +212,7 @@ func TestTrend(t *testing.T) {
 
 	page.Reset()
 	require.NoError(t, Trend(&page, []Entry{{Metrics: []Point{{Name: "unmeasured"}}}}), "a point without pairs")
-	require.NotRegexp(t, `NaN|Inf`, page.String())
+	require.NotRegexp(t, `NaN|Inf|<circle`, page.String())
 }
 
 // Up is worse, within the drawing, however large the change.

@@ -53,11 +53,13 @@ type Result struct {
 	Gates       []Gate     `json:"gates"`
 	Decisions   []Decision `json:"decisions"`
 	NotCompared []string   `json:"not_compared,omitempty"` // and why
+	Incomplete  bool       `json:"incomplete,omitempty"`   // something that was to be compared failed; NotCompared says what
 	Notes       []string   `json:"notes,omitempty"`
 	Series      []Series   `json:"series"` // all that was measured, from which the decisions follow
 }
 
-// Judge sets the verdict of the run: the worst there is. A run that compared nothing is inconclusive.
+// Judge sets the verdict of the run: the worst there is. A run without timings, or in which something failed that was to be
+// compared, is inconclusive: gates alone do not rule a slow-down out.
 func (r *Result) Judge() {
 	found := map[Verdict]bool{}
 	for _, d := range r.Decisions {
@@ -66,7 +68,7 @@ func (r *Result) Judge() {
 	switch {
 	case len(r.Broken()) > 0 || found[Regression]:
 		r.Verdict = Regression
-	case found[Inconclusive] || len(r.Decisions)+len(r.Gates) == 0:
+	case found[Inconclusive] || r.Incomplete || len(r.Decisions) == 0:
 		r.Verdict = Inconclusive
 	case found[Improvement]:
 		r.Verdict = Improvement
@@ -126,6 +128,9 @@ func (r *Result) Sentence() string {
 	add(len(r.With(Improvement)), "improvement")
 	if n := len(r.With(Inconclusive)); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d timings inconclusive", n, len(r.Decisions)))
+	}
+	if r.Incomplete {
+		parts = append(parts, "something could not be compared")
 	}
 	if len(parts) == 0 {
 		parts = []string{fmt.Sprintf("%d gates hold, %d timings", len(r.Gates), len(r.Decisions))}

@@ -125,7 +125,7 @@ func (r *Result) Markdown(w io.Writer) error {
 	d.Line("")
 	d.Linef("- base: %s", escape(r.Base.String()))
 	d.Linef("- head: %s", escape(r.Head.String()))
-	d.Linef("- a regression is a slow-down whose whole %.0f %% interval lies above %.3g %%, and above what base shows against itself, by a rank test (p ≤ %.2g) and in a second run too",
+	d.Linef("- a regression is a slow-down whose whole %.0f %% interval lies above %.3g %%, where base differs from itself by no more than that, by a rank test (p ≤ %.2g) and in a second run too",
 		100*r.Rules.Confidence, 100*r.Rules.Limit, r.Rules.Alpha)
 	if r.Advisory {
 		d.Line("- advisory: only gates decide the exit status")
@@ -182,6 +182,17 @@ func (r *Result) details(d *report.Document) {
 	}
 	if len(r.Decisions) > 0 {
 		fold(fmt.Sprintf("All %d timings", len(r.Decisions)), func() { decisionTable(d, r.Decisions) })
+	}
+	var beside [][]string
+	for _, x := range r.Decisions {
+		if x.Null > 0 {
+			beside = append(beside, []string{escape(x.Name), x.Unit, figure(x.Null), fmt.Sprintf("%.2f", x.Base/x.Null), fmt.Sprintf("%.2f", x.Head/x.Null)})
+		}
+	}
+	if len(beside) > 0 {
+		fold("Beside a server that only answers", func() {
+			d.Table([]string{"timing", "unit", "null responder", "base/null", "head/null"}, beside)
+		})
 	}
 	fold("The run", func() {
 		d.Linef("- started %s, took %.0f s", r.Started.UTC().Format("2006-01-02 15:04:05 UTC"), r.Seconds)

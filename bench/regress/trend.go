@@ -20,6 +20,9 @@ func Trend(w io.Writer, entries []Entry) error {
 	at := map[string]int{}
 	for i, e := range entries {
 		for _, p := range e.Metrics {
+			if p.Ratio.N == 0 {
+				continue // nothing was measured, which is not the same as no change
+			}
 			key := p.Name + "\x00" + p.Unit
 			k, ok := at[key]
 			if !ok {

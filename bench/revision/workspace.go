@@ -51,15 +51,30 @@ func (r *Repo) sweep(ctx context.Context) error {
 		if found == nil {
 			continue
 		}
-		pid, err := strconv.Atoi(found[2])
-		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		if !ended(found[2]) {
 			continue
 		}
 		if err := errors.Join(r.removeTree(ctx, path), os.RemoveAll(found[1])); err != nil {
 			return fmt.Errorf("remove what a killed process left: %w", err)
 		}
 	}
+	// One that was killed before it had a worktree, or whose repository is gone, left its directory alone.
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*-*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), prefix), "-"); ended(pid) {
+			_ = os.RemoveAll(dir) // it may be somebody else's
+		}
+	}
 	return nil
+}
+
+// ended says whether there is no such process any more.
+func ended(pid string) bool {
+	n, err := strconv.Atoi(pid)
+	return err == nil && n > 0 && errors.Is(syscall.Kill(n, 0), syscall.ESRCH)
 }
 
 // Dir is a directory for what is made of the worktrees. It is removed with them.
