@@ -157,14 +157,18 @@ func written(t *testing.T, h Header, trials []Trial) []byte {
 func TestRecords(t *testing.T) {
 	h, trials := made(t)
 	text := written(t, h, trials)
-	run, err := Read(text)
+	run, err := Read(bytes.NewReader(text))
 	require.NoError(t, err)
 	require.Equal(t, Run{Header: h, Trials: trials}, run)
 
-	run, err = Read(text[:len(text)-5])
+	run, err = Read(bytes.NewReader(text[:len(text)-5]))
 	require.NoError(t, err)
 	require.True(t, run.Cut)
 	require.Len(t, run.Trials, len(trials)-1)
+	run, err = Read(bytes.NewReader(text[:len(text)-1]))
+	require.NoError(t, err)
+	require.False(t, run.Cut, "only the newline is missing")
+	require.Len(t, run.Trials, len(trials))
 
 	lines := slices.Collect(bytes.Lines(text))
 	for _, c := range []struct {
@@ -178,9 +182,30 @@ func TestRecords(t *testing.T) {
 		{slices.Concat(lines[0], []byte("what\n")), "line 2"},
 		{bytes.Replace(text, []byte(`"version":1`), []byte(`"version":9`), 1), "format version 9, this program reads version 1"},
 	} {
-		_, err := Read(c.text)
+		_, err := Read(bytes.NewReader(c.text))
 		require.ErrorContains(t, err, c.want)
 	}
+}
+
+// synced counts how often it was told to reach the disk, as a file is.
+type synced struct {
+	bytes.Buffer
+	times int
+}
+
+func (s *synced) Sync() error {
+	s.times++
+	return nil
+}
+
+// TestRecordsAreSynced: a trial is not done before its record is on disk.
+func TestRecordsAreSynced(t *testing.T) {
+	var out synced
+	w, err := NewWriter(&out, Header{})
+	require.NoError(t, err)
+	require.Equal(t, 1, out.times)
+	require.NoError(t, w.Trial(Trial{}))
+	require.Equal(t, 2, out.times)
 }
 
 func TestSummarize(t *testing.T) {
