@@ -12,10 +12,11 @@
 // null server, which only sends datagrams back. It can still be the limit, as an answer costs it about what it costs the
 // fastest generator. So the figure to compare is not answers a second, which that caps, but answers a second of the
 // generator's own time on its core; and a trial in which the server's core was the busier one is marked. What a generator
-// sends at most is measured against a server that answers nothing.
+// sends at most is measured against a server that answers nothing. Of what is sent, only that counts which found room in the
+// ring of the server's interface.
 //
 // dnsperf (https://www.dns-oarc.net/tools/dnsperf) keeps a number of queries outstanding, and cannot send more than is
-// answered. That is the most load that it can put on a server, so where loadgen's is measured it does the same once more;
-// where nothing is answered it cannot take part. It has one socket, which is best for it, while loadgen speaks for as many
+// answered. That is the most load that it can put on a server, so where loadgen's is measured it does the same once more,
+// for its row and no ratio: only the closed loop is the same question to both. Where nothing is answered it cannot take part. It has one socket, which is best for it, while loadgen speaks for as many
 // hosts as it is told to.
 package generators

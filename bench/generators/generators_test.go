@@ -14,6 +14,7 @@ import (
 
 	"supernode/bench/record"
 	"supernode/bench/report"
+	"supernode/bench/stat"
 )
 
 const dnsperfOutput = `DNS Performance Testing Tool
@@ -105,9 +106,9 @@ func TestArgs(t *testing.T) {
 	args := func(generator string, m Measure) string {
 		return strings.Join(spec.Args(Slot{Block: 2, Generator: generator, Measure: m}, aim), " ")
 	}
-	require.Equal(t, "-s 10.18.0.1 -p 53 -d queries -l 0.5 -q 128 -c 1 -T 1 -t 1", args(Dnsperf, Answers))
+	require.Equal(t, "-s 10.18.0.1 -p 53 -d queries -l 0.25 -q 128 -c 1 -T 1 -t 1", args(Dnsperf, Answers))
 	require.Equal(t, "--io packet --quiet --json - --payload dns:example.org --flows 60000 --sources 198.18.0.0/15 --warmup 0s "+
-		"--duration 500ms --seed 42 --rate max --window 128 --timeout 100ms 10.18.0.1:53", args(Packet, Answers))
+		"--duration 250ms --seed 42 --rate max --window 128 --timeout 100ms 10.18.0.1:53", args(Packet, Answers))
 	require.Equal(t, args(Mmsg, Sends), args(Control, Sends))
 	require.Equal(t, args(Mmsg, Sends), args(Mmsg, Loads))
 	require.Equal(t, args(Dnsperf, Answers), args(Dnsperf, Loads), "the most it can do")
@@ -156,14 +157,18 @@ func written(t *testing.T, h Header, trials []Trial) []byte {
 func TestRecords(t *testing.T) {
 	h, trials := made(t)
 	text := written(t, h, trials)
-	run, err := Read(text)
+	run, err := Read(bytes.NewReader(text))
 	require.NoError(t, err)
 	require.Equal(t, Run{Header: h, Trials: trials}, run)
 
-	run, err = Read(text[:len(text)-5])
+	run, err = Read(bytes.NewReader(text[:len(text)-5]))
 	require.NoError(t, err)
 	require.True(t, run.Cut)
 	require.Len(t, run.Trials, len(trials)-1)
+	run, err = Read(bytes.NewReader(text[:len(text)-1]))
+	require.NoError(t, err)
+	require.False(t, run.Cut, "only the newline is missing")
+	require.Len(t, run.Trials, len(trials))
 
 	lines := slices.Collect(bytes.Lines(text))
 	for _, c := range []struct {
@@ -177,9 +182,30 @@ func TestRecords(t *testing.T) {
 		{slices.Concat(lines[0], []byte("what\n")), "line 2"},
 		{bytes.Replace(text, []byte(`"version":1`), []byte(`"version":9`), 1), "format version 9, this program reads version 1"},
 	} {
-		_, err := Read(c.text)
+		_, err := Read(bytes.NewReader(c.text))
 		require.ErrorContains(t, err, c.want)
 	}
+}
+
+// synced counts how often it was told to reach the disk, as a file is.
+type synced struct {
+	bytes.Buffer
+	times int
+}
+
+func (s *synced) Sync() error {
+	s.times++
+	return nil
+}
+
+// TestRecordsAreSynced: a trial is not done before its record is on disk.
+func TestRecordsAreSynced(t *testing.T) {
+	var out synced
+	w, err := NewWriter(&out, Header{})
+	require.NoError(t, err)
+	require.Equal(t, 1, out.times)
+	require.NoError(t, w.Trial(Trial{}))
+	require.Equal(t, 2, out.times)
 }
 
 func TestSummarize(t *testing.T) {
@@ -203,12 +229,19 @@ func TestSummarize(t *testing.T) {
 	require.Zero(t, row(Dnsperf, Answers).Limited)
 	require.Zero(t, row(Mmsg, Answers).OverMmsg.N)
 	require.Zero(t, row(Dnsperf, Answers).OverDnsperf.N)
-	require.InDelta(t, 1000, row(Packet, Sends).NS.Median, 1e-6)
+	require.InDelta(t, 1000/0.9, row(Packet, Sends).NS.Median, 1e-6, "what the link threw away is no work done")
 	require.InDelta(t, 0.1, row(Packet, Sends).Dropped.Median, 1e-9)
+	require.InDelta(t, 90_000, row(Packet, Sends).PerS.Median, 1e-6)
+	require.InDelta(t, 100_000, row(Packet, Sends).Sent.Median, 1e-6)
+	require.InDelta(t, 1e6, row(Packet, Sends).SentCoreS.Median, 1e-6)
 	require.Zero(t, row(Packet, Sends).OverDnsperf.N, "dnsperf does not send more than is answered")
+	require.Positive(t, row(Dnsperf, Loads).PerCoreS.N)
+	require.Zero(t, row(Packet, Loads).OverDnsperf.N, "an open loop and a closed one are not alike")
+	require.Equal(t, report.Conclusive, s.Verdict)
+	require.Empty(t, s.Reasons)
 	const same = " [1.50, 1.50] times what --io mmsg does"
 	require.Equal(t, "In a second of its core, loadgen --io packet gets answered 1.50"+same+" and 2.50 [2.50, 2.50] times what dnsperf does; "+
-		"it sends to a server that answers 1.50"+same+" and 2.50 [2.50, 2.50] times what dnsperf does; it sends to a silent server 1.50"+same+".", s.Headline())
+		"it loads a server that answers with 1.50"+same+"; it loads a silent server with 1.50"+same+".", s.Headline())
 	require.Len(t, s.Notes, 1)
 	require.Contains(t, s.Notes[0], "packet: in 8 of 8 trials the server's core was busier")
 }
@@ -235,16 +268,103 @@ func TestNotes(t *testing.T) {
 	for _, want := range []string{
 		"the last line of the records is cut short", fmt.Sprintf("%d of %d trials were made", len(trials)-1, len(trials)),
 		"left out: 1 trial of packet, answers: exit status 2", "left out: 1 trial of dnsperf, answers: the host took CPU time away (steal)",
-		"left out: 1 trial of dnsperf, answers: nothing was measured", "inconclusive, answers: the control differs", "other is not installed", "from the lab",
+		"left out: 1 trial of dnsperf, answers: nothing was measured", "other is not installed", "from the lab",
 	} {
 		require.Contains(t, notes, want)
 	}
+	require.Equal(t, report.Inconclusive, s.Verdict)
+	require.Len(t, s.Reasons, len(Measures()), "of each the control has failed")
+	require.Contains(t, s.Reasons[0], "answers: the control differs")
+	require.Empty(t, s.Headline())
 	for _, row := range s.Rows {
 		if row.Generator == Packet && row.Measure == Answers {
 			require.Equal(t, 7, row.Counted)
 			require.Equal(t, 5, row.OverDnsperf.N, "pairs")
 		}
 	}
+}
+
+// TestHeadline: only what may be quoted is, each measure and each comparison for itself, and the rest says why not.
+func TestHeadline(t *testing.T) {
+	const answers, loads, sends = "gets answered", "loads a server that answers", "loads a silent server"
+	for name, c := range map[string]struct {
+		spoil  func(*Trial)
+		quoted []string
+		reason string
+	}{
+		"control": {func(x *Trial) {
+			if x.Generator == Control && x.Measure == Loads {
+				x.GeneratorNS *= 2
+			}
+		}, []string{answers, "what dnsperf does", sends}, "loads: the control differs"},
+		"too few pairs": {func(x *Trial) {
+			if x.Generator == Dnsperf && x.Block > 3 {
+				x.Measure = "none" // was not made
+			}
+		}, []string{answers, loads, sends}, "answers, against dnsperf: 4 pairs, at least 5 are needed"},
+		"too many left out": {func(x *Trial) {
+			if x.Generator == Packet && x.Measure == Sends && x.Block < 2 {
+				x.Problem = "exit status 2"
+			}
+		}, []string{answers, "what dnsperf does", loads}, "sends, against loadgen --io mmsg: 2 of 16 trials of packet and mmsg were left out"},
+		"control left out": {func(x *Trial) {
+			if x.Generator == Control && x.Measure == Sends && x.Block < 2 {
+				x.Problem = "exit status 2"
+			}
+		}, []string{answers, "what dnsperf does", loads}, "sends: 2 of 16 trials of mmsg and control were left out"},
+	} {
+		h, trials := made(t)
+		for i := range trials {
+			c.spoil(&trials[i])
+		}
+		s := Summarize(Run{Header: h, Trials: trials})
+		require.Equal(t, report.Inconclusive, s.Verdict, name)
+		require.Len(t, s.Reasons, 1, name)
+		require.Contains(t, s.Reasons[0], c.reason, name)
+		for _, words := range []string{answers, "what dnsperf does", loads, sends} {
+			require.Equal(t, slices.Contains(c.quoted, words), strings.Contains(s.Headline(), words), "%s: %q in %q", name, words, s.Headline())
+		}
+		var page, table bytes.Buffer
+		require.NoError(t, s.Markdown(&page))
+		require.NoError(t, s.Table(&table))
+		require.Contains(t, page.String(), "Inconclusive: "+c.reason, name)
+		require.Contains(t, table.String(), "inconclusive: "+c.reason, name)
+	}
+	require.Equal(t, nothing, ratio(stat.Estimate{Median: 2, N: 4}), "no ratio without an interval")
+}
+
+// TestQualifiedFigures: losses of a closed loop, and what loadgen holds against its own results, are told with them.
+func TestQualifiedFigures(t *testing.T) {
+	h, trials := made(t)
+	h.Spec.Window = 257
+	for i := range trials {
+		x := &trials[i]
+		switch {
+		case x.Generator == Packet:
+			x.Said = `{"generator_limited":true,"generator_limited_by":["rate","drops"]}`
+		case x.Generator == Dnsperf && x.Measure == Answers:
+			x.Sent += 200
+		case x.Generator == Mmsg && x.Measure == Answers:
+			x.Sent += 99 // less than 0.1 %
+		}
+	}
+	notes := strings.Join(Summarize(Run{Header: h, Trials: trials}).Notes, "\n")
+	for _, want := range []string{
+		"dnsperf: 0.20 % of its queries in answers were lost", "257 queries outstanding are more than the 256",
+		"packet, answers: loadgen marks 8 of 8 trials as generator_limited by rate",
+		"packet, sends: loadgen marks 8 of 8 trials as generator_limited by drops",
+	} {
+		require.Contains(t, notes, want)
+	}
+	require.NotContains(t, notes, "packet, sends: loadgen marks 8 of 8 trials as generator_limited by rate", "which it was asked for")
+	require.NotContains(t, notes, "mmsg: 0.")
+}
+
+// TestEstimates: both runs keep to what the command's help says of them.
+func TestEstimates(t *testing.T) {
+	require.Less(t, Quick().Estimate(), time.Minute)
+	require.Less(t, Full().Estimate(), 5*time.Minute)
+	require.GreaterOrEqual(t, Quick().Blocks, rules.MinPairs)
 }
 
 // The report is written twice alike, and has all rows.

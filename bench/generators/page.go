@@ -34,17 +34,17 @@ func (s Summary) writeJSON(w io.Writer) error {
 
 var titles = map[Measure]string{
 	Answers: "answered, in a closed loop",
-	Loads:   "sent, to a server that answers what it can",
-	Sends:   "sent, to a server that answers nothing",
+	Loads:   "taken by the interface of a server that answers what it can",
+	Sends:   "taken by the interface of a server that answers nothing",
 }
 
-var head = []string{"generator", "queries/s", "a core second", "ns of core a query", "its own", "its core", "server's core", "dropped", "÷ mmsg", "÷ dnsperf"}
+var head = []string{"generator", "queries/s", "a core second", "ns of core a query", "its own", "its core", "server's core", "sent/s", "sent a core second", "dropped", "÷ mmsg", "÷ dnsperf"}
 
 func (s Summary) rows(m Measure) (rows [][]string) {
 	for _, r := range s.Rows {
 		if r.Measure == m {
 			rows = append(rows, []string{label(r.Generator), spread(r.PerS), spread(r.PerCoreS), spread(r.NS), report.Group(r.Own.Median),
-				percent(r.Core), percent(r.Server), percent(r.Dropped), ratio(r.OverMmsg), ratio(r.OverDnsperf)})
+				percent(r.Core), percent(r.Server), spread(r.Sent), spread(r.SentCoreS), percent(r.Dropped), ratio(r.OverMmsg), ratio(r.OverDnsperf)})
 		}
 	}
 	return rows
@@ -64,7 +64,11 @@ const nothing = "–"
 
 func spread(e stat.Estimate) string { return interval(e, report.Group) }
 
+// ratio is nothing without an interval: a comparison that cannot say how sure it is says nothing.
 func ratio(e stat.Estimate) string {
+	if !e.Bounded() {
+		return nothing
+	}
 	return interval(e, func(x float64) string { return fmt.Sprintf("%.2f", x) })
 }
 
@@ -104,6 +108,9 @@ func (s Summary) Table(w io.Writer) error {
 	if said := s.Headline(); said != "" {
 		b.WriteString(said + "\n")
 	}
+	for _, why := range s.Reasons {
+		b.WriteString("inconclusive: " + why + "\n")
+	}
 	for _, n := range s.Notes {
 		b.WriteString("note: " + n + "\n")
 	}
@@ -124,6 +131,10 @@ func (s Summary) Markdown(w io.Writer) error {
 		d.Line("**" + said + "**")
 		d.Line("")
 	}
+	for _, why := range s.Reasons {
+		d.Line("Inconclusive: " + why + ".")
+		d.Line("")
+	}
 	for _, m := range Measures() {
 		if rows := s.rows(m); rows != nil {
 			d.Line("## Queries " + titles[m])
@@ -134,7 +145,9 @@ func (s Summary) Markdown(w io.Writer) error {
 	d.Linef("loadgen speaks for %s hosts (with `--io net`, which has a socket for each, for %d), dnsperf for one. %d queries are outstanding",
 		report.Group(float64(s.Spec.Flows)), netFlows, s.Spec.Window)
 	d.Linef("in the closed loop, which is also the most load that dnsperf can make; loadgen's is %s queries a second, of which it sends", report.Group(floodRate))
-	d.Line("what it can. Dropped are those that found the ring of the server's interface full: they had been sent.")
+	d.Line("what it can. Dropped are those that found the ring of the server's interface full: they had been sent, but loaded no")
+	d.Line("server, and queries/s, what follows from it and the ratios are without them. dnsperf is compared in the closed loop alone:")
+	d.Line("where an open loop is measured it does its closed one once more, which is another question.")
 	d.Line("")
 	if len(s.Notes) > 0 {
 		d.Line("## Notes")

@@ -44,16 +44,16 @@ type Spec struct {
 	Duration time.Duration `json:"duration_ns"`
 }
 
-// Full is the run to quote, of five or six minutes. The window is half of what a veth's ring holds, so that a closed loop
+// Full is the run to quote, of less than five minutes. The window is half of what a veth's ring holds, so that a closed loop
 // loses nothing: after a loss dnsperf goes on for as long as it waits, and that would be charged to it.
 func Full() Spec {
 	return Spec{Blocks: 8, Names: Names(), Flows: 60_000, Window: 128, Duration: 2 * time.Second}
 }
 
-// Quick is the run for a first answer, of as many blocks as an interval takes.
+// Quick is the run for a first answer, of less than a minute, and as many blocks as an interval takes.
 func Quick() Spec {
 	s := Full()
-	s.Blocks, s.Duration = 5, 500*time.Millisecond
+	s.Blocks, s.Duration = rules.MinPairs, 250*time.Millisecond
 	return s
 }
 

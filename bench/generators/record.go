@@ -1,7 +1,6 @@
 package generators
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,6 +81,7 @@ func (w *Writer) Trial(t Trial) error {
 	return w.append(line{Trial: &t})
 }
 
+// append returns when the line is on disk, if out is a file.
 func (w *Writer) append(l line) error {
 	text, err := json.Marshal(l)
 	if err == nil {
@@ -89,6 +89,11 @@ func (w *Writer) append(l line) error {
 	}
 	if err != nil {
 		return fmt.Errorf("append record: %w", err)
+	}
+	if file, ok := w.out.(interface{ Sync() error }); ok {
+		if err := file.Sync(); err != nil {
+			return fmt.Errorf("sync records: %w", err)
+		}
 	}
 	return nil
 }
@@ -103,42 +108,42 @@ type Run struct {
 // ReadDir reads the records in a run's directory.
 func ReadDir(dir string) (Run, error) {
 	path := filepath.Join(dir, FileName)
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
-		return Run{}, fmt.Errorf("read records: %w", err)
+		return Run{}, fmt.Errorf("open records: %w", err)
 	}
-	run, err := Read(text)
+	defer file.Close()
+	run, err := Read(file)
 	if err != nil {
 		return Run{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return run, nil
 }
 
-// Read reads records.
-func Read(text []byte) (run Run, err error) {
-	whole := text[:bytes.LastIndexByte(text, '\n')+1]
-	run.Cut = len(whole) < len(text)
-	number := 0
-	for raw := range bytes.Lines(whole) {
-		var l line
-		if err := json.Unmarshal(raw, &l); err != nil {
-			return run, fmt.Errorf("line %d: %w", number+1, err)
-		}
-		switch {
-		case (number == 0) != (l.Header != nil) || (number > 0) != (l.Trial != nil):
-			return run, fmt.Errorf("line %d: the first line, and no other, is the header", number+1)
-		case l.Header != nil:
-			run.Header = *l.Header
-		default:
-			run.Trials = append(run.Trials, *l.Trial)
-		}
-		number++
+// Read reads records until the end of r. A last line that is cut short is left out: see [record.EachLine].
+func Read(r io.Reader) (run Run, err error) {
+	torn, err := record.EachLine(r, true, func(text []byte, number int) error { return run.add(text, number == 1) })
+	if err != nil {
+		return Run{}, err
+	}
+	run.Cut = torn > 0
+	return run, nil
+}
+
+func (run *Run) add(text []byte, first bool) error {
+	var l line
+	if err := json.Unmarshal(text, &l); err != nil {
+		return fmt.Errorf("not a record: %w", err)
 	}
 	switch {
-	case number == 0:
-		return run, errors.New("the file is empty: the run did not get as far as its header")
-	case run.Header.Version != Version:
-		return run, fmt.Errorf("format version %d, this program reads version %d: use the bench that wrote it", run.Header.Version, Version)
+	case first != (l.Header != nil) || first == (l.Trial != nil):
+		return errors.New("the first line, and no other, is the header")
+	case first && l.Header.Version != Version:
+		return fmt.Errorf("format version %d, this program reads version %d: use the bench that wrote it", l.Header.Version, Version)
+	case first:
+		run.Header = *l.Header
+	default:
+		run.Trials = append(run.Trials, *l.Trial)
 	}
-	return run, nil
+	return nil
 }

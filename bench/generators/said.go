@@ -56,3 +56,27 @@ func parseDnsperf(said string) (c Counts, err error) {
 	}
 	return c, nil
 }
+
+// marks are what loadgen says against its own result, as it names it. An open loop at floodRate is asked for more than it
+// can send, so that being behind its schedule is what the measure wants, and no mark.
+func (t Trial) marks() (marks []string) {
+	if t.Generator == Dnsperf {
+		return nil
+	}
+	var result struct {
+		LimitedBy   []string `json:"generator_limited_by"`
+		Interrupted bool     `json:"interrupted"`
+	}
+	if json.Unmarshal([]byte(t.Said), &result) != nil {
+		return nil
+	}
+	for _, by := range result.LimitedBy {
+		if t.Measure == Answers || by != "rate" && by != "slip" {
+			marks = append(marks, "generator_limited by "+by)
+		}
+	}
+	if result.Interrupted {
+		marks = append(marks, "interrupted")
+	}
+	return marks
+}

@@ -53,7 +53,7 @@ func newEngineAt(t testing.TB, serve func(*net.UDPConn), args ...string) *engine
 	t.Cleanup(func() { _ = conn.Close() })
 	c, err := parse(append(args, conn.LocalAddr().String())...)
 	require.NoError(t, err)
-	e, err := newEngine(c, conn.LocalAddr().(*net.UDPAddr).AddrPort(), c.part, time.Now())
+	e, err := newEngine(t.Context(), c, conn.LocalAddr().(*net.UDPAddr).AddrPort(), c.part, time.Now())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.transport.Close()) })
 	e.prepare(c.params, newPopularity(c.infohashes, c.zipf), nil)

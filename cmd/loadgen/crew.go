@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -45,10 +46,10 @@ type job struct {
 }
 
 // openCrew opens the sockets of all threads. The calling goroutine must be locked to its thread, the lead's.
-func openCrew(c *config, target netip.AddrPort) (_ *crew, err error) {
+func openCrew(ctx context.Context, c *config, target netip.AddrPort) (_ *crew, err error) {
 	epoch := time.Now()
 	n := c.part.threads()
-	lead, err := openThread(c, target, part{of: n}, epoch)
+	lead, err := openThread(ctx, c, target, part{of: n}, epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func openCrew(c *config, target netip.AddrPort) (_ *crew, err error) {
 		go func() {
 			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 			var err error
-			f.engine, err = openThread(c, target, part{i, n}, epoch)
+			f.engine, err = openThread(ctx, c, target, part{i, n}, epoch)
 			opened <- err
 			if err == nil {
 				f.ended <- errors.Join(f.work(), f.engine.transport.Close())
@@ -76,7 +77,7 @@ func openCrew(c *config, target netip.AddrPort) (_ *crew, err error) {
 }
 
 // openThread makes an engine for the calling thread, which it pins: with several, each to the next processor of --cpu.
-func openThread(c *config, target netip.AddrPort, p part, epoch time.Time) (*engine, error) {
+func openThread(ctx context.Context, c *config, target netip.AddrPort, p part, epoch time.Time) (*engine, error) {
 	if err := sharpenTimer(); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func openThread(c *config, target netip.AddrPort, p part, epoch time.Time) (*eng
 			return nil, fmt.Errorf("--cpu: %w", err)
 		}
 	}
-	return newEngine(c, target, p, epoch)
+	return newEngine(ctx, c, target, p, epoch)
 }
 
 // close ends the followers and closes all sockets. Only the lead's goroutine may call it.

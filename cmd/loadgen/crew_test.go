@@ -25,7 +25,7 @@ func inCrew(t *testing.T, f func(t *testing.T, w *crew, c *config), args ...stri
 	require.NoError(t, err)
 	t.Run("locked to a thread", func(t *testing.T) { // a goroutine of its own
 		runtime.LockOSThread()
-		w, err := openCrew(c, conn.LocalAddr().(*net.UDPAddr).AddrPort())
+		w, err := openCrew(t.Context(), c, conn.LocalAddr().(*net.UDPAddr).AddrPort())
 		require.NoError(t, err)
 		f(t, w, c)
 	})
@@ -81,7 +81,7 @@ func (b *broken) Receive(in *udp.Inbox, d time.Duration) (int, error) {
 // A thread whose sockets fail ends the trial of all, with its error, once; and there is no other after it.
 func TestCrewFailsTogether(t *testing.T) {
 	inCrew(t, func(t *testing.T, w *crew, c *config) {
-		e, err := newEngine(c, w.lead.target, part{1, 2}, w.lead.epoch)
+		e, err := newEngine(t.Context(), c, w.lead.target, part{1, 2}, w.lead.epoch)
 		require.NoError(t, err)
 		failing := &broken{Transport: e.transport}
 		e.transport = failing

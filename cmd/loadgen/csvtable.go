@@ -37,7 +37,7 @@ func (t *csvTable) interval(i *interval) {
 		kind = "grace"
 	}
 	offered := i.offered
-	if took := i.to - i.from; offered == 0 && took > 0 { // a closed loop
+	if took := i.to - i.from; i.closed && took > 0 {
 		offered = float64(i.sent) / (float64(took) / 1e9)
 	}
 	from, to := float64(i.from-int64(t.warmup))/1e9, float64(i.to-int64(t.warmup))/1e9

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -63,7 +64,7 @@ type events struct {
 }
 
 // newEngine opens the sockets of the part p of the flows. Times are since epoch.
-func newEngine(c *config, target netip.AddrPort, p part, epoch time.Time) (*engine, error) {
+func newEngine(ctx context.Context, c *config, target netip.AddrPort, p part, epoch time.Time) (*engine, error) {
 	l, err := planFlows(c.flows, target.Addr(), c.sources.Prefix, oneSocketManyAddresses(c.io), p)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func newEngine(c *config, target netip.AddrPort, p part, epoch time.Time) (*engi
 			return nil, err
 		}
 	}
-	transport, err := openTransport(c.io, l, target)
+	transport, err := openTransport(ctx, c.io, l, target)
 	if err != nil {
 		return nil, fmt.Errorf("open the sockets of --flows %d: %w", c.flows, err)
 	}

@@ -28,7 +28,8 @@ type interval struct {
 	due                  int64 // when it was to end; the same for all threads
 	phase                phase
 	ends                 int64   // when the trial's queries end
-	offered              float64 // queries a second that are asked for; 0: as many as there are answers
+	closed               bool    // as many are asked for as there are answers
+	offered              float64 // queries a second that are asked for, unless closed
 	sent, answered, lost uint64  // within from and to
 	latency              *hdrhistogram.Histogram
 
@@ -98,7 +99,7 @@ func (f *feed) recycle(i *interval) {
 
 // close fills in what happened up to now.
 func (i *interval) close(t *trial, now, due int64) *interval {
-	i.to, i.due, i.phase, i.offered = now-t.begin, due-t.begin, t.phase, 0
+	i.to, i.due, i.phase, i.closed, i.offered = now-t.begin, due-t.begin, t.phase, !t.open(), 0
 	if t.open() && t.phase < phaseGrace {
 		i.offered = t.pace.offered(t.begin+i.from, now)
 	}
@@ -167,6 +168,7 @@ func together(feeds []*feed) iter.Seq[*interval] {
 // add adds an interval of another thread.
 func (i *interval) add(o *interval) {
 	i.due, i.phase, i.ends = max(i.due, o.due), o.phase, o.ends
+	i.closed = i.closed || o.closed
 	i.offered += o.offered
 	i.sent += o.sent
 	i.answered += o.answered

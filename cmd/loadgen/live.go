@@ -1,13 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"iter"
 	"math"
-	"os"
 	"time"
+
+	"supernode/internal/terminal"
 )
 
 // live shows a trial as it goes, a line a second: on a terminal rewritten in place, with a bar.
@@ -19,12 +19,10 @@ type live struct {
 
 func newLive(out io.Writer) *live {
 	l := &live{out: out}
-	f, isFile := out.(*os.File)
-	if !isFile || !isTerminal(f) || os.Getenv("TERM") == "dumb" {
-		return l
+	if terminal.Live(out) {
+		l.width = func() int { return terminal.Width(out, 80) }
+		l.colour = terminal.Colour(out)
 	}
-	l.width = func() int { return cmp.Or(terminalWidth(f), 80) }
-	l.colour = os.Getenv("NO_COLOR") == "" // https://no-color.org
 	return l
 }
 
@@ -88,11 +86,12 @@ func (i *interval) glance() (g glance) {
 	}
 	sent, answered := float64(i.sent)/took, float64(i.answered)/took
 	g.at = fmt.Sprintf("%4.0fs", math.Floor(float64(i.to)/1e9+0.05)) // half seconds would be rounded up and down in turn
-	g.offered, g.served = "offered max", 1
-	if i.offered > 0 {
-		g.offered = "offered " + perSecond(i.offered)
+	g.offered, g.served = "offered "+perSecond(i.offered), 1
+	asked := i.offered
+	if i.closed {
+		g.offered, asked = "offered max", sent
 	}
-	if asked := cmp.Or(i.offered, sent); asked > 0 {
+	if asked > 0 {
 		g.served = min(1, answered/asked)
 	}
 	g.sent, g.answered = "sent "+perSecond(sent), "answered "+perSecond(answered)

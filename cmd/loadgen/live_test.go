@@ -46,7 +46,7 @@ func TestLiveLines(t *testing.T) {
 		"   2s  offered 100/s  sent 100/s  answered 90/s  lost 10.00 %  warming up\n"+
 		"   3s  offered 100/s  sent 100/s  answered 90/s  lost 10.00 %  p50 50 µs  p99 50 µs  1s left\n"+
 		"   4s  offered 100/s  sent 100/s  answered 90/s  lost 10.00 %  p50 50 µs  p99 50 µs  0s left\n"+
-		"   5s  offered max  sent 0/s  answered 5.0/s  lost 0.00 %\n", b.String())
+		"   5s  offered 0/s  sent 0/s  answered 5.0/s  lost 0.00 %\n", b.String())
 }
 
 // On a terminal each line takes the place of the one before, and the wait for late answers shows nothing.
@@ -57,12 +57,36 @@ func TestLiveOnTerminal(t *testing.T) {
 	none := newHistogram()
 	l.interval(&interval{to: 1e9, offered: 10, sent: 10, answered: 5, lost: 0, phase: phaseWarmup, ends: 3e9, latency: none})
 	width = 40
-	l.interval(&interval{from: 1e9, to: 2e9, sent: 50, answered: 50, phase: phaseMeasure, ends: 3e9, latency: none})
+	l.interval(&interval{closed: true, from: 1e9, to: 2e9, sent: 50, answered: 50, phase: phaseMeasure, ends: 3e9, latency: none})
 	l.interval(&interval{from: 2e9, to: 3e9, phase: phaseDone, ends: 3e9, latency: none})
 	l.end()
 	require.Equal(t, "\r\x1b[K1s  "+strings.Repeat("█", 12)+strings.Repeat("░", 12)+
 		"  answered 5.0/s  lost 0.00 %  sent 10/s  offered 10/s  warming up"+
 		"\r\x1b[K2s  answered 50/s  lost 0.00 %  1s left\n", b.String())
+}
+
+// TestPauseIsNoClosedLoop: of a part of a profile at rate 0, nothing is offered, whatever is still sent in it.
+func TestPauseIsNoClosedLoop(t *testing.T) {
+	for closed, want := range map[bool]struct{ line, row string }{
+		false: {"offered 0/s", "second,0,1,0,20,20,0"},
+		true:  {"offered max", "second,0,1,20,20,20,0"},
+	} {
+		f := newFeed()
+		p := params{rate: rateMax, duration: time.Second}
+		if !closed {
+			p.follow(profile{{duration: time.Second}, {from: 10, to: 10, duration: time.Second}})
+		}
+		tr := &trial{params: p, tally: *newTally(), phase: phaseMeasure, edge: 2e9}
+		if !closed {
+			tr.pace = paceOf(&p, 0)
+		}
+		tr.totalSent, tr.totalAnswered = 20, 20
+		f.finish(tr, 1e9)
+		var shown, rows strings.Builder
+		watcher(newLive(&shown), newCSV(&rows, 0))(f.intervals())
+		require.Contains(t, shown.String(), want.line)
+		require.Contains(t, rows.String(), want.row)
+	}
 }
 
 // Whatever the width, the line does not wrap, and there are colours only if asked for.

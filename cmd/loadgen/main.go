@@ -74,7 +74,7 @@ func start(ctx context.Context, c *config, stdin io.Reader, stdout, stderr io.Wr
 
 // onThread is all that the loop's thread does, or the first of several: it opens the sockets, uses them and closes them.
 func onThread(ctx context.Context, c *config, target netip.AddrPort, stdin io.Reader, stdout, stderr io.Writer) (err error) {
-	w, err := openCrew(c, target)
+	w, err := openCrew(ctx, c, target)
 	if err != nil {
 		return err
 	}

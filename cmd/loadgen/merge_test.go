@@ -156,6 +156,9 @@ func TestMerge(t *testing.T) {
 	require.Equal(t, 0, again.status, again.stderr)
 	require.Contains(t, again.stdout, "of 2 threads of 2 generators")
 	require.Contains(t, again.stdout, file("a.json")+" ")
+	for _, twice := range [][]string{{"c.json", "a.json"}, {"b.json", "c.json"}, {"c.json", "c.json"}} {
+		loadgen(t, "merge", file(twice[0]), file(twice[1])).oneLine(t, 2, "are the same result, or hold it")
+	}
 
 	apart := results[0]
 	apart.MeasuredFrom, apart.Seed = apart.MeasuredFrom.Add(time.Hour), results[1].Seed

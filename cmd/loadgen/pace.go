@@ -27,7 +27,8 @@ type pace struct {
 	start int64
 	limit int64 // a query due at limit or later has to wait until limit is raised
 	next  int64 // k of the next query to be sent
-	last  int64 // when the last burst was sent
+	last  int64 // when the last burst was sent, or its first batch
+	left  int64 // of that burst, how many more may be sent, of what was due at last
 }
 
 // newPace is a schedule at one rate, of which the part p is ours.
@@ -75,21 +76,30 @@ func (p *pace) dueBy(t int64) int64 {
 	return n
 }
 
-// ready is how many queries may be sent now.
+// ready is how many queries may be sent now. A burst that takes several batches goes on without a pause: with one batch a
+// quantum, no rate could be more than batch/quantum.
 func (p *pace) ready(now int64) int {
+	by, most := now, int64(0)
 	if now < p.last+quantum {
+		by, most = p.last, p.left
+	} else {
+		most = p.burst(now)
+	}
+	if most <= 0 {
 		return 0
 	}
-	behind := p.dueBy(min(now, p.limit-1)) - p.next
-	if behind <= 0 {
-		return 0
-	}
+	behind := p.dueBy(min(by, p.limit-1)) - p.next
+	return int(max(0, min(behind, most)))
+}
+
+// burst is how many queries a burst may have that begins now.
+func (p *pace) burst(now int64) int64 {
 	mean := p.rateAt(now) * float64(min(now-p.last, catchUpSpan)) / 1e9
 	rhythm := 1 + catchUp*mean
 	if p.drawn != nil && p.drawn.gaps != nil {
 		rhythm += clump * math.Sqrt(mean)
 	}
-	return int(min(behind, int64(rhythm)))
+	return int64(rhythm)
 }
 
 // rateAt is our share of the rate: where it changes, the higher one of now and of when the next query was due, so that
@@ -101,10 +111,13 @@ func (p *pace) rateAt(now int64) float64 {
 	return max(p.drawn.rate(now-p.start), p.drawn.rate(p.due(p.next)-p.start))
 }
 
-// sent records that a burst of n went out.
+// sent records that n went out: a burst, or more of one.
 func (p *pace) sent(n int, now int64) {
+	if now >= p.last+quantum {
+		p.left, p.last = p.burst(now), now
+	}
+	p.left -= int64(n)
 	p.next += int64(n)
-	p.last = now
 }
 
 // complete says that all queries due before limit have been sent.
@@ -138,5 +151,9 @@ func (p *pace) wake() int64 {
 	if p.complete() {
 		return math.MaxInt64
 	}
-	return max(p.due(p.next), p.last+quantum)
+	due := p.due(p.next)
+	if p.left > 0 && due <= p.last {
+		return p.last // the burst is not over
+	}
+	return max(due, p.last+quantum)
 }

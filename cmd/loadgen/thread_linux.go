@@ -29,18 +29,3 @@ func threadTime() (ran, waited int64, ok bool) {
 	waited, err2 := strconv.ParseInt(string(fields[1]), 10, 64)
 	return ran, waited, err1 == nil && err2 == nil
 }
-
-// terminalWidth is the columns of a terminal, 0 if it does not say.
-func terminalWidth(f *os.File) int {
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0
-	}
-	return int(size.Col)
-}
-
-// isTerminal says whether somebody may be watching f.
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}

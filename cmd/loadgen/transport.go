@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 
@@ -18,12 +19,12 @@ const (
 // oneSocketManyAddresses says whether a socket can send from many addresses.
 func oneSocketManyAddresses(io string) bool { return io != ioNet }
 
-// openTransport opens the sockets of a layout.
-func openTransport(io string, l *layout, target netip.AddrPort) (udp.Transport, error) {
+// openTransport opens the sockets of a layout. The end of ctx ends the search for the way to the target.
+func openTransport(ctx context.Context, io string, l *layout, target netip.AddrPort) (udp.Transport, error) {
 	o := udp.Options{Batch: batch, ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer, LocalAddr: true}
 	switch io {
 	case ioPacket:
-		hop, err := nexthop.Find(target)
+		hop, err := nexthop.Find(ctx, target)
 		if err != nil {
 			return nil, fmt.Errorf("--io packet: %w: use --io mmsg", err)
 		}

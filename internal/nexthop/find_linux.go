@@ -1,6 +1,7 @@
 package nexthop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,16 +15,16 @@ import (
 const resolveTimeout = 3500 * time.Millisecond
 
 // Find returns the hop to target. If the kernel does not know the next hop's hardware address yet, an empty datagram to
-// target makes it ask (ARP, RFC 826; neighbour discovery, RFC 4861).
-func Find(target netip.AddrPort) (Hop, error) {
-	h, err := find(target)
+// target makes it ask (ARP, RFC 826; neighbour discovery, RFC 4861). The end of ctx ends the wait for the answer.
+func Find(ctx context.Context, target netip.AddrPort) (Hop, error) {
+	h, err := find(ctx, target)
 	if err != nil {
 		return Hop{}, fmt.Errorf("find the way to %v: %w", target.Addr(), err)
 	}
 	return h, nil
 }
 
-func find(target netip.AddrPort) (h Hop, err error) {
+func find(ctx context.Context, target netip.AddrPort) (h Hop, err error) {
 	addr := target.Addr()
 	routes, err := netlink.RouteGetWithOptions(addr.AsSlice(), &netlink.RouteGetOptions{Oif: addr.Zone()})
 	if err != nil {
@@ -33,6 +34,10 @@ func find(target netip.AddrPort) (h Hop, err error) {
 		return h, errors.New("there is no route")
 	}
 	route := routes[0]
+	if via, ok := route.Via.(*netlink.Via); ok {
+		// RTA_VIA, a gateway of another family than the route's (RFC 5549). Its neighbour entry is of that family.
+		return h, fmt.Errorf("it leads through the gateway %v, of another family than the address, which is not supported", via.Addr)
+	}
 	link, err := netlink.LinkByIndex(route.LinkIndex)
 	if err != nil {
 		return h, fmt.Errorf("look at link %d: %w", route.LinkIndex, err)
@@ -52,12 +57,12 @@ func find(target netip.AddrPort) (h Hop, err error) {
 	if gateway, ok := netip.AddrFromSlice(route.Gw); ok && !gateway.IsUnspecified() {
 		next = gateway.Unmap()
 	}
-	h.Peer, err = resolve(route.LinkIndex, next, target)
+	h.Peer, err = resolve(ctx, route.LinkIndex, next, target)
 	return h, err
 }
 
 // resolve returns the hardware address of next, a neighbour on the link.
-func resolve(link int, next netip.Addr, target netip.AddrPort) (peer [6]byte, err error) {
+func resolve(ctx context.Context, link int, next netip.Addr, target netip.AddrPort) (peer [6]byte, err error) {
 	updates, done := make(chan netlink.NeighUpdate, 16), make(chan struct{})
 	defer close(done)
 	// Before the first look, so that nothing is missed between it and the wait.
@@ -89,6 +94,8 @@ func resolve(link int, next netip.Addr, target netip.AddrPort) (peer [6]byte, er
 			if failed(&u.Neigh, link, next) {
 				return peer, silent(next)
 			}
+		case <-ctx.Done():
+			return peer, fmt.Errorf("wait for the hardware address of neighbour %v: %w", next, context.Cause(ctx))
 		case <-expired:
 			return peer, silent(next)
 		}

@@ -1,6 +1,7 @@
 package nexthop
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -69,7 +70,7 @@ func TestFind(t *testing.T) {
 		for range 2 { // the second time the kernel knows the neighbour
 			for target, source := range map[string]string{"198.18.0.2:6881": "198.18.0.1", "[fd00:18::2]:6881": "fd00:18::1"} {
 				want.Source = netip.MustParseAddr(source)
-				hop, err := Find(netip.MustParseAddrPort(target))
+				hop, err := Find(t.Context(), netip.MustParseAddrPort(target))
 				require.NoError(t, err, target)
 				require.Equal(t, want, hop, target)
 			}
@@ -78,7 +79,7 @@ func TestFind(t *testing.T) {
 		_, dst, err := net.ParseCIDR("203.0.113.0/24")
 		require.NoError(t, err)
 		require.NoError(t, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst, Gw: net.IPv4(198, 18, 0, 2)}))
-		hop, err := Find(netip.MustParseAddrPort("203.0.113.9:53"))
+		hop, err := Find(t.Context(), netip.MustParseAddrPort("203.0.113.9:53"))
 		require.NoError(t, err)
 		want.Source = netip.MustParseAddr("198.18.0.1")
 		require.Equal(t, want, hop)
@@ -98,7 +99,7 @@ func TestFindErrors(t *testing.T) {
 			"192.0.2.1:6881":    "192.0.2.1: ask for the route",
 			"198.18.0.200:6881": "neighbour 198.18.0.200 does not say its hardware address",
 		} {
-			_, err := Find(netip.MustParseAddrPort(target))
+			_, err := Find(t.Context(), netip.MustParseAddrPort(target))
 			require.ErrorContains(t, err, want)
 		}
 		require.NoError(t, netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "tun"}, Mode: netlink.TUNTAP_MODE_TUN}))
@@ -108,7 +109,30 @@ func TestFindErrors(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, netlink.AddrAdd(tun, addr))
 		require.NoError(t, netlink.LinkSetUp(tun))
-		_, err = Find(netip.MustParseAddrPort("192.0.2.7:6881"))
+		_, err = Find(t.Context(), netip.MustParseAddrPort("192.0.2.7:6881"))
 		require.ErrorContains(t, err, "it leads through tun, which is no Ethernet link")
+	})
+}
+
+// TestFindGatewayOfOtherFamily: a route of IPv4 whose gateway is one of IPv6 is refused by name.
+func TestFindGatewayOfOtherFamily(t *testing.T) {
+	beside(t, func(t *testing.T, link netlink.Link) {
+		_, dst, err := net.ParseCIDR("203.0.113.0/24")
+		require.NoError(t, err)
+		require.NoError(t, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst,
+			Via: &netlink.Via{AddrFamily: netlink.FAMILY_V6, Addr: net.ParseIP("fd00:18::2")}}))
+		_, err = Find(t.Context(), netip.MustParseAddrPort("203.0.113.9:53"))
+		require.ErrorContains(t, err, "it leads through the gateway fd00:18::2, of another family")
+	})
+}
+
+// TestFindInterrupted: the wait for a silent neighbour ends with its context.
+func TestFindInterrupted(t *testing.T) {
+	beside(t, func(t *testing.T, _ netlink.Link) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := Find(ctx, netip.MustParseAddrPort("198.18.0.200:6881"))
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, "neighbour 198.18.0.200")
 	})
 }

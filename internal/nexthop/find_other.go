@@ -3,6 +3,7 @@
 package nexthop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,6 +11,6 @@ import (
 )
 
 // Find needs Linux.
-func Find(target netip.AddrPort) (Hop, error) {
+func Find(_ context.Context, target netip.AddrPort) (Hop, error) {
 	return Hop{}, fmt.Errorf("find the way to %v: %w on %s: use --io net", target.Addr(), errors.ErrUnsupported, runtime.GOOS)
 }

@@ -16,6 +16,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -95,7 +96,7 @@ func open(addr netip.AddrPort, neighbour string, o udp.Options) (udp.Transport, 
 		return nil, fmt.Errorf("--packet-to: %w", err)
 	}
 	const discard = 9 // the port that takes what is only there to have the neighbour found (RFC 863)
-	hop, err := nexthop.Find(netip.AddrPortFrom(ip, discard))
+	hop, err := nexthop.Find(context.Background(), netip.AddrPortFrom(ip, discard))
 	if err != nil {
 		return nil, fmt.Errorf("--packet-to: %w", err)
 	}
