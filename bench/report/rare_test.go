@@ -16,6 +16,7 @@ import (
 func everything(t *testing.T) record.Run {
 	t.Helper()
 	spec := plan.Full()
+	spec.Blocks, spec.Rare = 27, 9
 	spec.Seed, spec.FreshRate = 3, 50_000
 	p, err := plan.New(spec)
 	require.NoError(t, err)

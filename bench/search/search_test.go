@@ -173,7 +173,7 @@ func TestGeneratorIsTheLimit(t *testing.T) {
 		require.NoError(t, err)
 		for _, f := range got.Found {
 			require.True(t, f.Limited, "%+v", f)
-			require.LessOrEqual(t, f.QPS, most/fullRate+1)
+			require.LessOrEqual(t, f.QPS, most/fullRate+2) // rates are whole numbers
 			require.GreaterOrEqual(t, f.QPS, most/1.026)
 		}
 	})
