@@ -216,7 +216,7 @@ func (o *conntrackOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := writeReport(o.out, cmd.OutOrStdout()); err != nil {
+	if err := writeReport(o.out, cmd.OutOrStdout(), conntrackReport); err != nil {
 		return fmt.Errorf("%w (the records are whole: bench report %s)", err, o.out)
 	}
 	return nil

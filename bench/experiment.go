@@ -140,7 +140,7 @@ func (r *experiment) trials(ctx context.Context, rig rig, w *record.Writer) (rec
 	repeats := r.plan.Repeats()
 	for _, slot := range r.plan.Slots {
 		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
-		if _, err := r.attempt(ctx, rig, slot, r.load(slot), &repeats, w.Append); err != nil {
+		if _, err := attempt(ctx, rig, slot, r.load(slot), &repeats, w.Append); err != nil {
 			return recorded, err
 		}
 		recorded++
@@ -150,7 +150,7 @@ func (r *experiment) trials(ctx context.Context, rig rig, w *record.Writer) (rec
 
 // attempt makes a trial. One that cannot count by the report's rules, which know nothing of its figures, is made again at
 // once, as long as the run's time allows; keep gets both.
-func (r *experiment) attempt(ctx context.Context, rig rig, slot plan.Slot, load trial.Load, repeats *int,
+func attempt(ctx context.Context, rig rig, slot plan.Slot, load trial.Load, repeats *int,
 	keep func(record.Trial) error) (t record.Trial, err error) {
 	for {
 		t, err = rig.Run(ctx, slot, load)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"supernode/bench/generators"
-	"supernode/bench/report"
 )
 
 // generatorsOptions are the flags of "bench generators".
@@ -127,25 +125,14 @@ func (o *generatorsOptions) run(cmd *cobra.Command) error {
 	if err := d.conduct(cmd.Context()); err != nil {
 		return err
 	}
-	if err := writeGeneratorsReport(o.out, cmd.OutOrStdout()); err != nil {
+	if err := writeReport(o.out, cmd.OutOrStdout(), generatorsReport); err != nil {
 		return fmt.Errorf("%w (the records are whole: bench report %s)", err, o.out)
 	}
 	return nil
 }
 
-// writeGeneratorsReport makes the report files of a comparison of generators in dir and prints its figures.
-func writeGeneratorsReport(dir string, out io.Writer) error {
+// generatorsReport makes the report files of a comparison of generators.
+func generatorsReport(dir string) (table, error) {
 	summary, err := generators.Write(dir)
-	if err != nil {
-		return fmt.Errorf("make report of %s: %w", dir, err)
-	}
-	if err := summary.Table(out); err != nil {
-		return err
-	}
-	path, err := filepath.Abs(filepath.Join(dir, report.ReportFile))
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "\nreport: %s\n", path)
-	return err
+	return summary.Table, err
 }

@@ -44,16 +44,6 @@ func TestOtherServerUsage(t *testing.T) {
 	}
 }
 
-// needProgram skips a test for want of another's server, which is a failure where CI=true says that it is installed.
-func needProgram(t *testing.T, path string) {
-	t.Helper()
-	_, err := exec.LookPath(path)
-	if err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("%v: make install-peers has it", err)
-	}
-	require.NoError(t, err, "make install-peers has it")
-}
-
 // attempts is how often a run is made whose server is of normal priority: others on this machine, of real-time priority,
 // may keep it from its core for three trials.
 const attempts = 4
@@ -97,7 +87,7 @@ func TestForeignServers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			needProgram(t, c.program)
+			apart.NeedProgram(t, c.program)
 			r, out, status := insist(t, home(t), t.TempDir(), func(cmd *exec.Cmd) {
 				cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
 			}, func(out string) []string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"supernode/bench/peers"
-	"supernode/bench/report"
 )
 
 // peersOptions are the flags of "bench peers".
@@ -189,25 +187,14 @@ func (o *peersOptions) run(cmd *cobra.Command) error {
 	if err := c.conduct(cmd.Context()); err != nil {
 		return err
 	}
-	if err := writePeersReport(o.out, cmd.OutOrStdout()); err != nil {
+	if err := writeReport(o.out, cmd.OutOrStdout(), peersReport); err != nil {
 		return fmt.Errorf("%w (the records are whole: bench report %s)", err, o.out)
 	}
 	return nil
 }
 
-// writePeersReport makes the report files of a comparison in dir and prints its figures.
-func writePeersReport(dir string, out io.Writer) error {
+// peersReport makes the report files of a comparison of servers.
+func peersReport(dir string) (table, error) {
 	summary, err := peers.Write(dir)
-	if err != nil {
-		return fmt.Errorf("make report of %s: %w", dir, err)
-	}
-	if err := summary.Table(out); err != nil {
-		return err
-	}
-	path, err := filepath.Abs(filepath.Join(dir, report.ReportFile))
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "\nreport: %s\n", path)
-	return err
+	return summary.Table, err
 }

@@ -26,7 +26,7 @@ func (r *experiment) size(ctx context.Context, rig *trial.Rig) error {
 	cpu := map[plan.Slot]float64{}
 	for i, slot := range slots {
 		r.progress.note("pilot: %d of %d done", i, len(slots))
-		t, err := r.attempt(ctx, rig, slot, r.load(slot), &spares, func(record.Trial) error { return nil })
+		t, err := attempt(ctx, rig, slot, r.load(slot), &spares, func(record.Trial) error { return nil })
 		if err != nil && !errors.Is(err, trial.ErrSilent) { // a server that stays silent is for the run itself to find
 			return fmt.Errorf("pilot: %w", err)
 		}

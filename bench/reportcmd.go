@@ -65,7 +65,7 @@ func (o reportOptions) run(args []string, out io.Writer) error {
 	case o.json && isOther:
 		return usagef("--json: is for runs of bench conntrack; of %s, summary.json holds it", args[0])
 	case isOther:
-		return other.write(args[0], out)
+		return writeReport(args[0], out, other.report)
 	case o.json:
 		summary, err := report.Write(args[0])
 		if err != nil {
@@ -73,25 +73,28 @@ func (o reportOptions) run(args []string, out io.Writer) error {
 		}
 		return summary.WriteJSON(out)
 	}
-	return writeReport(args[0], out)
+	return writeReport(args[0], out, conntrackReport)
 }
 
 // otherRuns are the runs that bench conntrack did not make, by the file that holds their records.
 var otherRuns = []runKind{
-	{"bench peers", peers.FileName, writePeersReport},
-	{"bench generators", generators.FileName, writeGeneratorsReport},
+	{"bench peers", peers.FileName, peersReport},
+	{"bench generators", generators.FileName, generatorsReport},
 }
 
 type runKind struct {
 	name, file string
-	write      func(dir string, out io.Writer) error
+	report     func(dir string) (table, error)
 }
 
 // otherRun finds what made the records in dir, if it was not bench conntrack.
 func otherRun(dir string) (runKind, bool) {
 	i := slices.IndexFunc(otherRuns, func(k runKind) bool {
-		_, err := os.Stat(filepath.Join(dir, k.file))
-		return err == nil
+		file, err := record.Open(dir, k.file)
+		if err == nil {
+			file.Close()
+		}
+		return !errors.Is(err, fs.ErrNotExist) // one that cannot be read is there, too
 	})
 	if i < 0 {
 		return runKind{}, false
@@ -130,19 +133,36 @@ func (o reportOptions) compare(a, b string, out io.Writer) error {
 	return compared.Table(out, terminal.Colour(out))
 }
 
-// writeReport makes the report files in dir and prints the table.
-func writeReport(dir string, out io.Writer) error {
+// table prints the figures of a run, for people.
+type table = func(out io.Writer) error
+
+// conntrackReport makes the report files of a run of bench conntrack.
+func conntrackReport(dir string) (table, error) {
 	summary, err := report.Write(dir)
+	return func(out io.Writer) error { return summary.Table(out, terminal.Colour(out)) }, err
+}
+
+// writeReport has the report files in dir made, prints the table, and says where the files are.
+func writeReport(dir string, out io.Writer, makeFiles func(dir string) (table, error)) error {
+	print, err := makeFiles(dir)
 	if err != nil {
 		return fmt.Errorf("make report of %s: %w", dir, err)
 	}
-	if err := summary.Table(out, terminal.Colour(out)); err != nil {
+	if err := print(out); err != nil {
 		return err
 	}
-	path, err := filepath.Abs(filepath.Join(dir, report.ReportFile))
+	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\nreport: %s\nin a browser: %s\n", path, filepath.Join(filepath.Dir(path), report.HTMLFile))
-	return err
+	for _, f := range []struct{ what, name string }{{"\nreport", report.ReportFile}, {"in a browser", report.HTMLFile}} {
+		path := filepath.Join(dir, f.name)
+		if _, err := os.Stat(path); err != nil {
+			continue // only some runs have a page
+		}
+		if _, err := fmt.Fprintf(out, "%s: %s\n", f.what, path); err != nil {
+			return err
+		}
+	}
+	return nil
 }

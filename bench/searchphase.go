@@ -41,7 +41,7 @@ func (r *experiment) searches(ctx context.Context, rig *trial.Rig, w *record.Wri
 	rates := map[plan.Pattern][]float64{} // that the baseline and its control were found to answer
 	for _, slot := range slots {
 		r.progress.step(slot.Block, slot.Position == 0, slot.Cell.String())
-		t, err := r.attempt(ctx, rig, slot, r.searchLoad(slot, rates[slot.Flows]), &repeats, w.Append)
+		t, err := attempt(ctx, rig, slot, r.searchLoad(slot, rates[slot.Flows]), &repeats, w.Append)
 		if err != nil {
 			return recorded, err
 		}

@@ -217,9 +217,18 @@ func recordSlices[T any](dir string, run func(record func(slices.Slice) error) (
 	if err != nil {
 		return out, fmt.Errorf("create records: %w", err)
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	recorded := false
+	defer func() {
+		err = errors.Join(err, file.Close())
+		if !recorded { // an empty file would be in the way of the next attempt
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+	}()
 	records := json.NewEncoder(file)
-	return run(func(s slices.Slice) error { return records.Encode(s) })
+	return run(func(s slices.Slice) error {
+		recorded = true
+		return records.Encode(s)
+	})
 }
 
 // findings are what a self-test can say of itself.

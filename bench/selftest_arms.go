@@ -97,6 +97,16 @@ func burning(rig *trial.Rig, arm plan.Arm) error {
 	return rig.Signal(syscall.SIGUSR2)
 }
 
+// burner is a rig whose server is told of each trial what to waste.
+type burner struct{ *trial.Rig }
+
+func (b burner) Run(ctx context.Context, slot plan.Slot, load trial.Load) (record.Trial, error) {
+	if err := burning(b.Rig, slot.Arm); err != nil {
+		return record.Trial{}, err
+	}
+	return b.Rig.Run(ctx, slot, load)
+}
+
 const (
 	probeTurns      = 1500 // take two or three microseconds, and stand out of the noise of as long a query
 	calibrateBlocks = 12   // no more than the repetitions have, but enough to be sure that wasted work costs something
@@ -193,23 +203,17 @@ func (t *armSelfTest) repetition(ctx context.Context, l *lab.Lab, rig *trial.Rig
 		return r, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	repeats := p.Repeats()
+	repeats, recorded := p.Repeats(), 0
+	keep := func(made record.Trial) error {
+		recorded++
+		return w.Append(made)
+	}
 	for _, slot := range p.Slots {
-		for {
-			if err := burning(rig, slot.Arm); err != nil {
-				return r, err
+		if _, err := attempt(ctx, burner{rig}, slot, load(spec, slot), &repeats, keep); err != nil {
+			if recorded == 0 { // good for nothing, and in the way of the next attempt
+				err = errors.Join(err, os.RemoveAll(dir))
 			}
-			made, err := rig.Run(ctx, slot, load(spec, slot))
-			if err != nil {
-				return r, fmt.Errorf("trial %s in block %d: %w", slot.Cell, slot.Block+1, err)
-			}
-			if err := w.Append(made); err != nil {
-				return r, err
-			}
-			if report.Excluded(made) == "" || repeats == 0 {
-				break
-			}
-			repeats--
+			return r, err
 		}
 	}
 	run, err := record.ReadDir(dir)

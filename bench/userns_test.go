@@ -94,7 +94,7 @@ func armsOf(run record.Run) map[string]bool {
 func TestForeignServerWithoutRoot(t *testing.T) {
 	t.Parallel()
 	apart.NeedRoot(t)
-	needProgram(t, "/usr/sbin/dnsmasq")
+	apart.NeedProgram(t, "/usr/sbin/dnsmasq")
 	r, out, status := insist(t, home(t), owned(t), func(cmd *exec.Cmd) {
 		asNobody(cmd)
 		cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")

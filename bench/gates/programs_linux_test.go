@@ -53,7 +53,7 @@ func requireNoneLeft(t *testing.T) {
 // does not know are not given to it.
 func TestMeasureSeesBatching(t *testing.T) {
 	if runtime.NumCPU() < 2 {
-		t.Skip("a processor each for server and generator is missing")
+		apart.Lacking(t, "a processor each for server and generator")
 	}
 	single := filepath.Join(t.TempDir(), "single")
 	script := "#!/bin/sh\ntest \"$2\" = --help && exec " + supernode + " \"$@\"\nexec " + supernode + " \"$@\" --batch 1\n"

@@ -237,6 +237,10 @@ func TestSummarize(t *testing.T) {
 	require.Zero(t, row(Packet, Sends).OverDnsperf.N, "dnsperf does not send more than is answered")
 	require.Positive(t, row(Dnsperf, Loads).PerCoreS.N)
 	require.Zero(t, row(Packet, Loads).OverDnsperf.N, "an open loop and a closed one are not alike")
+	require.InDelta(t, 4.5, row(Packet, Sends).OverClosed.Median, 1e-9, "of what loaded the server, beside the answers of dnsperf")
+	require.Positive(t, row(Packet, Loads).OverClosed.N)
+	require.Zero(t, packet.OverClosed.N, "that is OverDnsperf")
+	require.Zero(t, row(Dnsperf, Loads).OverClosed.N)
 	require.Equal(t, report.Conclusive, s.Verdict)
 	require.Empty(t, s.Reasons)
 	const same = " [1.50, 1.50] times what --io mmsg does"

@@ -1,7 +1,6 @@
 package generators
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,11 +25,7 @@ func Write(dir string) (Summary, error) {
 	)
 }
 
-func (s Summary) writeJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(s)
-}
+func (s Summary) writeJSON(w io.Writer) error { return report.JSON(w, s) }
 
 var titles = map[Measure]string{
 	Answers: "answered, in a closed loop",
@@ -38,13 +33,13 @@ var titles = map[Measure]string{
 	Sends:   "taken by the interface of a server that answers nothing",
 }
 
-var head = []string{"generator", "queries/s", "a core second", "ns of core a query", "its own", "its core", "server's core", "sent/s", "sent a core second", "dropped", "÷ mmsg", "÷ dnsperf"}
+var head = []string{"generator", "queries/s", "a core second", "ns of core a query", "its own", "its core", "server's core", "sent/s", "sent a core second", "dropped", "÷ mmsg", "÷ dnsperf", "÷ dnsperf's closed loop"}
 
 func (s Summary) rows(m Measure) (rows [][]string) {
 	for _, r := range s.Rows {
 		if r.Measure == m {
 			rows = append(rows, []string{label(r.Generator), spread(r.PerS), spread(r.PerCoreS), spread(r.NS), report.Group(r.Own.Median),
-				percent(r.Core), percent(r.Server), spread(r.Sent), spread(r.SentCoreS), percent(r.Dropped), ratio(r.OverMmsg), ratio(r.OverDnsperf)})
+				percent(r.Core), percent(r.Server), spread(r.Sent), spread(r.SentCoreS), percent(r.Dropped), ratio(r.OverMmsg), ratio(r.OverDnsperf), ratio(r.OverClosed)})
 		}
 	}
 	return rows
@@ -147,7 +142,9 @@ func (s Summary) Markdown(w io.Writer) error {
 	d.Linef("in the closed loop, which is also the most load that dnsperf can make; loadgen's is %s queries a second, of which it sends", report.Group(floodRate))
 	d.Line("what it can. Dropped are those that found the ring of the server's interface full: they had been sent, but loaded no")
 	d.Line("server, and queries/s, what follows from it and the ratios are without them. dnsperf is compared in the closed loop alone:")
-	d.Line("where an open loop is measured it does its closed one once more, which is another question.")
+	d.Line("where an open loop is measured it does its closed one once more, which is another question. The last column sets")
+	d.Line("generators beside that all the same: as much as it sends in its closed loop dnsperf sends at most, and it has the answers")
+	d.Line("to receive.")
 	d.Line("")
 	if len(s.Notes) > 0 {
 		d.Line("## Notes")

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"supernode/bench/record"
@@ -105,20 +103,8 @@ type Run struct {
 	Cut    bool // the last line is not whole: the run was stopped while it was written
 }
 
-// ReadDir reads the records in a run's directory.
-func ReadDir(dir string) (Run, error) {
-	path := filepath.Join(dir, FileName)
-	file, err := os.Open(path)
-	if err != nil {
-		return Run{}, fmt.Errorf("open records: %w", err)
-	}
-	defer file.Close()
-	run, err := Read(file)
-	if err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	return run, nil
-}
+// ReadDir reads the records in a run's directory, which may be compressed: see [record.Open].
+func ReadDir(dir string) (Run, error) { return record.FromDir(dir, FileName, Read) }
 
 // Read reads records until the end of r. A last line that is cut short is left out: see [record.EachLine].
 func Read(r io.Reader) (run Run, err error) {

@@ -50,9 +50,11 @@ type Row struct {
 	SentCoreS stat.Estimate `json:"sent_per_core_s"`
 
 	// Its queries per core second over others' in the same block. Of itself, nothing; over dnsperf only Answers, as in the
-	// others dnsperf is asked something else.
+	// others dnsperf is asked something else. There, OverClosed is over dnsperf's closed loop, in which it has the answers to
+	// receive, too: for the record, and no part of the verdict.
 	OverMmsg    stat.Estimate `json:"over_mmsg"`
 	OverDnsperf stat.Estimate `json:"over_dnsperf"`
+	OverClosed  stat.Estimate `json:"over_dnsperf_closed_loop"`
 	Limited     int           `json:"server_limited"` // trials in which the server's core was busier than the generator's
 	Counted     int           `json:"counted"`        // trials
 }
@@ -72,8 +74,12 @@ func Summarize(run Run) Summary {
 			if name != Mmsg {
 				row.OverMmsg = bootstrap.Ratio(pairs(counted(run.Trials, Mmsg, measure), own))
 			}
-			if name != Dnsperf && measure == Answers {
-				row.OverDnsperf = bootstrap.Ratio(pairs(counted(run.Trials, Dnsperf, measure), own))
+			switch over := bootstrap.Ratio(pairs(counted(run.Trials, Dnsperf, closedLoop(measure)), own)); {
+			case name == Dnsperf:
+			case measure == Answers:
+				row.OverDnsperf = over
+			default:
+				row.OverClosed = over
 			}
 			s.Rows = append(s.Rows, row)
 		}
@@ -99,6 +105,14 @@ func Excluded(t Trial) string {
 		return "nothing was measured"
 	}
 	return ""
+}
+
+// closedLoop is the measure of dnsperf's trials that are set beside those of m: the same, but in Sends it has none.
+func closedLoop(m Measure) Measure {
+	if m == Sends {
+		return Answers
+	}
+	return m
 }
 
 func counted(trials []Trial, generator string, m Measure) (own []Trial) {

@@ -1,10 +1,7 @@
 package lab
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"os"
 	"strconv"
 )
 
@@ -29,24 +26,7 @@ func (l Losses) Sub(earlier Losses) Losses {
 // Losses reads what was lost on the way into the side, IPv4 and IPv6 together.
 func (l *Lab) Losses(side Side) (Losses, error) {
 	var out Losses
-	err := l.Do(side, func() error {
-		b, err := os.ReadFile("/proc/thread-self/net/snmp")
-		if err != nil {
-			return err
-		}
-		if err := addSNMP(&out, b); err != nil {
-			return err
-		}
-		b, err = os.ReadFile("/proc/thread-self/net/snmp6")
-		if os.IsNotExist(err) {
-			return nil // no IPv6
-		}
-		if err != nil {
-			return err
-		}
-		return addSNMP6(&out, b)
-	})
-	if err != nil {
+	if err := l.eachCounter(side, "Udp", out.add); err != nil {
 		return Losses{}, fmt.Errorf("read UDP losses of the %s: %w", side, err)
 	}
 
@@ -74,50 +54,6 @@ func (l *Losses) counter(name string) *uint64 {
 		return &l.NoPort
 	case "SndbufErrors":
 		return &l.SendBuffer
-	}
-	return nil
-}
-
-// addSNMP adds the counters of /proc/net/snmp: for each protocol a line of names and a line of numbers, both beginning
-// with the protocol.
-func addSNMP(out *Losses, b []byte) error {
-	var names [][]byte
-	for line := range bytes.Lines(b) {
-		fields := bytes.Fields(line)
-		if len(fields) == 0 || string(fields[0]) != "Udp:" {
-			continue
-		}
-		if names == nil {
-			names = fields
-			continue
-		}
-		if len(fields) != len(names) {
-			return fmt.Errorf("parse /proc/net/snmp: %d numbers under %d names", len(fields)-1, len(names)-1)
-		}
-		for i, f := range fields[1:] {
-			if err := out.add(string(names[i+1]), f); err != nil {
-				return fmt.Errorf("parse /proc/net/snmp: %w", err)
-			}
-		}
-		return nil
-	}
-	return errors.New("parse /proc/net/snmp: no numbers for Udp")
-}
-
-// addSNMP6 adds the counters of /proc/net/snmp6: a name and a number a line.
-func addSNMP6(out *Losses, b []byte) error {
-	for line := range bytes.Lines(b) {
-		fields := bytes.Fields(line)
-		if len(fields) != 2 {
-			continue
-		}
-		name, ok := bytes.CutPrefix(fields[0], []byte("Udp6"))
-		if !ok {
-			continue
-		}
-		if err := out.add(string(name), fields[1]); err != nil {
-			return fmt.Errorf("parse /proc/net/snmp6: %w", err)
-		}
 	}
 	return nil
 }

@@ -93,18 +93,18 @@ func TestDeviceNamesFit(t *testing.T) {
 
 func TestParseLosses(t *testing.T) {
 	var l Losses
-	require.NoError(t, addSNMP(&l, []byte(
+	require.NoError(t, eachSNMP([]byte(
 		"Ip: Forwarding\nIp: 1\n"+
 			"Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors\n"+
-			"Udp: 28 3 129 0 129 5 0 0 0\nUdpLite: NoPorts\nUdpLite: 7\n")))
-	require.NoError(t, addSNMP6(&l, []byte("Ip6InReceives 9\nUdp6NoPorts   \t4\nUdp6RcvbufErrors\t1\nUdpLite6NoPorts 8\n")))
+			"Udp: 28 3 129 0 129 5 0 0 0\nUdpLite: NoPorts\nUdpLite: 7\n"), "Udp", l.add))
+	require.NoError(t, eachSNMP6([]byte("Ip6InReceives 9\nUdp6NoPorts   \t4\nUdp6RcvbufErrors\t1\nUdpLite6NoPorts 8\n"), "Udp", l.add))
 	require.Equal(t, Losses{ReceiveBuffer: 130, NoPort: 7, SendBuffer: 5}, l)
 	require.Equal(t, Losses{Ring: 2, NoPort: 1}, Losses{Ring: 5, NoPort: 2}.Sub(Losses{Ring: 3, NoPort: 1}))
 
 	for _, in := range []string{"", "Udp: NoPorts\n", "Udp: NoPorts\nUdp: 1 2\n", "Udp: NoPorts\nUdp: x\n"} {
-		require.Error(t, addSNMP(&l, []byte(in)), "%q", in)
+		require.Error(t, eachSNMP([]byte(in), "Udp", l.add), "%q", in)
 	}
-	require.Error(t, addSNMP6(&l, []byte("Udp6NoPorts -1\n")))
+	require.Error(t, eachSNMP6([]byte("Udp6NoPorts -1\n"), "Udp", l.add))
 }
 
 func TestOwnerAlive(t *testing.T) {

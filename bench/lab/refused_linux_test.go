@@ -8,19 +8,19 @@ import (
 )
 
 func TestIPCounters(t *testing.T) {
-	counts := map[string]uint64{}
-	require.NoError(t, addIP(counts, []byte("Icmp: InMsgs\nIcmp: 1\nIp: Forwarding OutRequests OutTransmits\nIp: 2 10 7\nUdp: x\n")))
-	require.NoError(t, addIP6(counts, []byte("Ip6InReceives 5\nIp6OutRequests 4\nIp6OutTransmits 3\nUdp6OutDatagrams 9\nodd\n")))
-	require.Equal(t, map[string]uint64{"OutRequests": 14, "OutTransmits": 10}, counts)
+	counts := outgoing{}
+	require.NoError(t, eachSNMP([]byte("Icmp: InMsgs\nIcmp: 1\nIp: Forwarding OutRequests OutTransmits\nIp: 2 10 7\nUdp: x\n"), "Ip", counts.add))
+	require.NoError(t, eachSNMP6([]byte("Ip6InReceives 5\nIp6OutRequests 4\nIp6OutTransmits 3\nUdp6OutDatagrams 9\nodd\n"), "Ip", counts.add))
+	require.Equal(t, outgoing{"OutRequests": 14, "OutTransmits": 10}, counts)
 
-	old := map[string]uint64{}
-	require.NoError(t, addIP(old, []byte("Ip: Forwarding OutRequests\nIp: 2 10\n")))
+	old := outgoing{}
+	require.NoError(t, eachSNMP([]byte("Ip: Forwarding OutRequests\nIp: 2 10\n"), "Ip", old.add))
 	require.NotContains(t, old, "OutTransmits", "a kernel that does not say")
 
 	for _, bad := range []string{"", "Ip: OutRequests\n", "Ip: OutRequests\nIp: 1 2\n", "Ip: OutRequests\nIp: x\n"} {
-		require.ErrorContains(t, addIP(counts, []byte(bad)), "parse /proc/net/snmp", "%q", bad)
+		require.ErrorContains(t, eachSNMP([]byte(bad), "Ip", counts.add), "parse /proc/net/snmp", "%q", bad)
 	}
-	require.ErrorContains(t, addIP6(counts, []byte("Ip6OutRequests x\n")), "parse /proc/net/snmp6")
+	require.ErrorContains(t, eachSNMP6([]byte("Ip6OutRequests x\n"), "Ip", counts.add), "parse /proc/net/snmp6")
 }
 
 // TestUDPTimeouts: they are the server namespace's alone.

@@ -52,10 +52,10 @@ func plan(r Ruleset, port uint16) ([]chainSpec, error) {
 		in, out = from(udpDestinationPort, accept), from(udpSourcePort, accept)
 	case RulesStateful:
 		rawIn, rawOut = from(udpDestinationPort, accept), from(udpSourcePort, accept)
-		in, out = append(matchState(), accept), append(matchState(), accept)
+		in, out = append(conntrack.MatchAnyState(), accept), append(conntrack.MatchAnyState(), accept)
 	case RulesNotrack:
 		rawIn, rawOut = from(udpDestinationPort, &expr.Notrack{}), from(udpSourcePort, &expr.Notrack{})
-		in, out = append(matchState(), accept), append(matchState(), accept)
+		in, out = append(conntrack.MatchAnyState(), accept), append(conntrack.MatchAnyState(), accept)
 	default:
 		return nil, fmt.Errorf("plan rules: %s is not a ruleset", r)
 	}
@@ -73,18 +73,6 @@ func matchPort(offset uint32, port uint16) []expr.Any {
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_UDP}},
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
-	}
-}
-
-func matchState() []expr.Any {
-	const states = expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED | expr.CtStateBitNEW | expr.CtStateBitUNTRACKED
-	return []expr.Any{
-		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
-		&expr.Bitwise{
-			SourceRegister: 1, DestRegister: 1, Len: 4,
-			Mask: binaryutil.NativeEndian.PutUint32(states), Xor: make([]byte, 4),
-		},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)},
 	}
 }
 

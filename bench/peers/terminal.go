@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,11 +26,7 @@ func Write(dir string) (Summary, error) {
 	)
 }
 
-func (s Summary) writeJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(s)
-}
+func (s Summary) writeJSON(w io.Writer) error { return report.JSON(w, s) }
 
 // Table writes the figures for a person at a terminal: what fits a line.
 func (s Summary) Table(w io.Writer) error {

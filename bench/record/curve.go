@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -70,30 +71,27 @@ func AppendCurve(dir string, c Curve) error {
 // ReadCurves reads the fill curves in a run's directory; a run that made none has no file of them, which is no error.
 // What the reader had to forgive is in warnings.
 func ReadCurves(dir string) (curves []Curve, warnings []string, err error) {
-	path := filepath.Join(dir, CurveFile)
-	file, err := Open(dir, CurveFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("open fill curves: %w", err)
-	}
-	defer file.Close()
-	torn, err := EachLine(file, false, func(line []byte, _ int) error {
-		var c Curve
-		if err := json.Unmarshal(line, &c); err != nil {
-			return fmt.Errorf("not a fill curve: %w", err)
-		}
-		if c.Limit == 0 || len(c.Points) == 0 {
-			return errors.New("a fill curve without its limit or points")
-		}
-		curves = append(curves, c)
-		return nil
+	torn := 0
+	curves, err = FromDir(dir, CurveFile, func(r io.Reader) (curves []Curve, err error) {
+		torn, err = EachLine(r, false, func(line []byte, _ int) error {
+			var c Curve
+			if err := json.Unmarshal(line, &c); err != nil {
+				return fmt.Errorf("not a fill curve: %w", err)
+			}
+			if c.Limit == 0 || len(c.Points) == 0 {
+				return errors.New("a fill curve without its limit or points")
+			}
+			curves = append(curves, c)
+			return nil
+		})
+		return curves, err
 	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if torn > 0 {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, err
+	case torn > 0:
 		warnings = append(warnings, fmt.Sprintf("line %d of %s is cut short: the run was stopped while it was written; it is left out", torn, CurveFile))
 	}
 	return curves, warnings, nil

@@ -32,6 +32,19 @@ func Open(dir, name string) (io.ReadCloser, error) {
 	return both{unpacked, packed}, nil
 }
 
+// FromDir reads the file of records called name in a run's directory.
+func FromDir[R any](dir, name string, read func(io.Reader) (R, error)) (r R, err error) {
+	file, err := Open(dir, name)
+	if err != nil {
+		return r, fmt.Errorf("open records: %w", err)
+	}
+	defer file.Close()
+	if r, err = read(file); err != nil {
+		return r, fmt.Errorf("read %s: %w", filepath.Join(dir, name), err)
+	}
+	return r, nil
+}
+
 // both closes a decompressor and what it reads.
 type both struct {
 	*gzip.Reader

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 )
 
 // Run is a run's records read back.
@@ -18,15 +17,9 @@ type Run struct {
 
 // ReadDir reads the records in a run's directory, and the curves if there are any. Each file may be compressed: see [Open].
 func ReadDir(dir string) (Run, error) {
-	path := filepath.Join(dir, FileName)
-	file, err := Open(dir, FileName)
+	run, err := FromDir(dir, FileName, Read)
 	if err != nil {
-		return Run{}, fmt.Errorf("open records: %w", err)
-	}
-	defer file.Close()
-	run, err := Read(file)
-	if err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
+		return Run{}, err
 	}
 	var warnings []string
 	run.Curves, warnings, err = ReadCurves(dir)

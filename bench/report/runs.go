@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -218,12 +217,4 @@ func (s side) held(cell plan.Cell, base []plan.Arm) bool {
 }
 
 // WriteJSON writes the comparison for programs.
-func (r Runs) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r); err != nil {
-		return fmt.Errorf("write comparison: %w", err)
-	}
-	return nil
-}
+func (r Runs) WriteJSON(w io.Writer) error { return JSON(w, r) }

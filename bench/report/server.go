@@ -6,7 +6,7 @@ import (
 	"supernode/bench/plan"
 )
 
-// serverNotes say what a server was asked that is not asked the DHT's queries, and when it was too slow to meet all flows.
+// serverNotes say what a server was asked that is not asked the DHT's queries, and where not all flows could ask before a trial.
 func (d *data) serverNotes(s Summary) []string {
 	var notes []string
 	if s.Payload != "" {
@@ -16,14 +16,11 @@ func (d *data) serverNotes(s Summary) []string {
 		}
 		notes = append(notes, fmt.Sprintf("the server was asked `%s`: the same datagram each time, but for a number%s", s.Payload, at))
 	}
-	if d.spec.Fixed.Measure == 0 {
-		return notes
-	}
 	for _, flows := range d.spec.Patterns {
-		span := d.spec.Fixed.Warmup + d.spec.Fixed.Measure
-		if reached := float64(d.spec.Rate) * span.Seconds(); reached < float64(flows.Flows())/2 && flows != plan.Fresh {
-			notes = append(notes, fmt.Sprintf("at %s queries/s a trial is over when it has come to %s of the %s flows: with tracking, each query makes an entry",
-				Group(float64(d.spec.Rate)), Group(reached), Group(float64(flows.Flows()))))
+		all, had := d.spec.FlowsOf(flows), s.arm(plan.On, flows).Conntrack.Entries
+		if flows != plan.Fresh && 0 < had && had < uint64(all)/2 {
+			notes = append(notes, fmt.Sprintf("of the %s flows only %s had an entry when a trial of `on` ended (a slow server, a small --rate or a small table): its queries make entries, too",
+				Group(float64(all)), Group(float64(had))))
 		}
 	}
 	return notes

@@ -13,8 +13,6 @@
 package report
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -159,15 +157,7 @@ func (t Trials) mostly() string {
 }
 
 // WriteJSON writes summary.json.
-func (s Summary) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		return fmt.Errorf("write summary: %w", err)
-	}
-	return nil
-}
+func (s Summary) WriteJSON(w io.Writer) error { return JSON(w, s) }
 
 // arm finds the figures of an arm; the zero Arm if there are none.
 func (s Summary) arm(arm plan.Arm, flows plan.Pattern) Arm {

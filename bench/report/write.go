@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,17 @@ func Write(dir string) (Summary, error) {
 		Replace(filepath.Join(dir, HTMLFile), s.HTML),
 		Replace(filepath.Join(dir, BenchFile), func(w io.Writer) error { return Bench(w, run) }),
 	)
+}
+
+// JSON writes v for programs, and for people who look at what programs read.
+func JSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
 }
 
 // Replace writes a file under another name and then gives it its own.

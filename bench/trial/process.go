@@ -54,9 +54,14 @@ func (p *process) Stop() error {
 		return nil
 	case <-time.After(stopTimeout):
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.done
-	return fmt.Errorf("stop %s: it did not end within %v of SIGTERM and was killed", p, stopTimeout)
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // has a program in Go say what it is at
+	select {
+	case <-p.done:
+	case <-time.After(stderrTimeout):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+	return fmt.Errorf("stop %s: it did not end within %v of SIGTERM and was killed%s", p, stopTimeout, p.lastWords())
 }
 
 // gone is the error of a program that has ended, and nil while it runs.
@@ -118,7 +123,7 @@ type tail struct {
 	cut  bool // there was more before text
 }
 
-const tailBytes = 2000
+const tailBytes = 8000 // some stacks of a program in Go
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()

@@ -35,8 +35,8 @@ func newCurve(warmup time.Duration, p profile) *curve {
 	return c
 }
 
-// by is how many queries are due by time t, a count with a fraction.
-func (c *curve) by(t float64) float64 {
+// pieceAt is the last piece that has begun by time t, or the first.
+func (c *curve) pieceAt(t float64) *piece {
 	p := &c.pieces[0]
 	for i := range c.pieces {
 		if c.pieces[i].start > t {
@@ -44,19 +44,19 @@ func (c *curve) by(t float64) float64 {
 		}
 		p = &c.pieces[i]
 	}
+	return p
+}
+
+// by is how many queries are due by time t, a count with a fraction.
+func (c *curve) by(t float64) float64 {
+	p := c.pieceAt(t)
 	t = max(t-p.start, 0)
 	return p.count + t*(p.rate+p.slope*t/2)
 }
 
 // rate is the rate at time t.
 func (c *curve) rate(t float64) float64 {
-	p := &c.pieces[0]
-	for i := range c.pieces {
-		if c.pieces[i].start > t {
-			break
-		}
-		p = &c.pieces[i]
-	}
+	p := c.pieceAt(t)
 	return max(0, p.rate+p.slope*(t-p.start))
 }
 

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"supernode/internal/buildinfo"
 )
 
 // version is set by the linker; without that it is what Go knows of the module and the commit.
@@ -107,13 +107,4 @@ func flagError(err error) error {
 	return usageError{fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), mend)}
 }
 
-func versionText() string {
-	v := version
-	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-		v = info.Main.Version // of Go's making, from the tag or the commit, with "+dirty"
-	}
-	if v == "" || v == "(devel)" {
-		v = "dev"
-	}
-	return v + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
-}
+func versionText() string { return buildinfo.Version(version) }

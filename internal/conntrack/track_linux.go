@@ -35,7 +35,7 @@ func HoldTracking(port uint16) (*Hold, error) {
 // trackChains are the chains of that table: one rule for what arrives, one for what is sent.
 func trackChains(port uint16) []chainRules {
 	rule := func(offset uint32) [][]expr.Any {
-		return [][]expr.Any{append(append(matchPort(offset, port), matchAnyState()...), &expr.Verdict{Kind: expr.VerdictAccept})}
+		return [][]expr.Any{append(append(matchPort(offset, port), MatchAnyState()...), &expr.Verdict{Kind: expr.VerdictAccept})}
 	}
 	return []chainRules{
 		{"input", nftables.ChainHookInput, *nftables.ChainPriorityFilter, rule(udpDestinationPort)},
@@ -43,8 +43,8 @@ func trackChains(port uint16) []chainRules {
 	}
 }
 
-// matchAnyState is "ct state established,related,new,untracked".
-func matchAnyState() []expr.Any {
+// MatchAnyState is "ct state established,related,new,untracked": what any packet is, and still asks for the state.
+func MatchAnyState() []expr.Any {
 	const states = expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED | expr.CtStateBitNEW | expr.CtStateBitUNTRACKED
 	return []expr.Any{
 		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
