@@ -17,8 +17,11 @@ import (
 // neither. Both samples share base's figures, by which they resemble each other more than the test assumes: it errs
 // towards calling nothing.
 //
-// Where base differs from itself by more than the limit, nothing is called, however large head's ratio is: what moved the
-// control may have moved head as well.
+// Where base differs from itself by more than the limit, going by the control's ratio, nothing is called, however large
+// head's is: what moved the control may have moved head as well. How wide the control's interval is, is another matter: it
+// tells of few pairs or a restless machine, and head's own interval tells of the same. So it refuses nothing by itself; but a
+// change has to be larger than all that base shows against itself, and with an interval wider than the limit nothing is
+// ruled out.
 func Decide(s Series, r Rules) Decision {
 	head, control := turned(s.Pairs, s.Better), turned(s.Control, s.Better)
 	boot := stat.Bootstrap{Confidence: r.Confidence}
@@ -43,15 +46,18 @@ func (r Rules) judge(d Decision) (Verdict, string) {
 	if d.Ratio.N < r.MinPairs || d.Control.N < r.MinPairs {
 		return Inconclusive, fmt.Sprintf("%d pairs and %d of the control, at least %d are needed", d.Ratio.N, d.Control.N, r.MinPairs)
 	}
+	off := stat.Reach(stat.Estimate{Lo: d.Control.Median, Hi: d.Control.Median})
 	noise, beyond := stat.Reach(d.Control), 1+r.Limit
-	agrees := d.P <= r.Alpha
+	agrees, stands := d.P <= r.Alpha, stat.Reach(stat.Estimate{Lo: d.Ratio.Median, Hi: d.Ratio.Median}) > noise
 	switch {
-	case noise > r.Limit:
-		return Inconclusive, fmt.Sprintf("base differs from itself by up to %.1f %%, which is more than the limit", 100*noise)
-	case d.Ratio.Lo > beyond && agrees:
+	case off > r.Limit:
+		return Inconclusive, fmt.Sprintf("base differs from itself by %.1f %%, which is more than the limit", 100*off)
+	case d.Ratio.Lo > beyond && agrees && stands:
 		return Regression, ""
-	case d.Ratio.Hi < 1/beyond && agrees:
+	case d.Ratio.Hi < 1/beyond && agrees && stands:
 		return Improvement, ""
+	case noise > r.Limit:
+		return Inconclusive, fmt.Sprintf("base may differ from itself by up to %.1f %%, which is more than the limit", 100*noise)
 	case d.Ratio.Hi <= 1+r.Limit:
 		return NoRegression, ""
 	case d.Ratio.Lo > beyond:

@@ -9,7 +9,7 @@
 // Opinions:
 //
 //   - A job that cries wolf gets switched off. So a regression is called only where the whole interval of the slow-down
-//     lies beyond the limit, where base is within the limit of itself, where a rank test agrees, and where a second run
+//     lies beyond the limit, and all that base shows against itself too, where a rank test agrees, and where a second run
 //     says so again ([Confirm]). An improvement, which turns no job red, needs no second run.
 //   - A job that is always green is worse. "No regression" is said only where a slow-down beyond the limit is ruled out.
 //     What is left between the two is "inconclusive", which has an exit status of its own.

@@ -125,7 +125,7 @@ func (r *Result) Markdown(w io.Writer) error {
 	d.Line("")
 	d.Linef("- base: %s", escape(r.Base.String()))
 	d.Linef("- head: %s", escape(r.Head.String()))
-	d.Linef("- a regression is a slow-down whose whole %.0f %% interval lies above %.3g %%, where base differs from itself by no more than that, by a rank test (p ≤ %.2g) and in a second run too",
+	d.Linef("- a regression is a slow-down whose whole %.0f %% interval lies above %.3g %%, and its middle beyond what base shows against itself, by a rank test (p ≤ %.2g) and in a second run too",
 		100*r.Rules.Confidence, 100*r.Rules.Limit, r.Rules.Alpha)
 	if r.Advisory {
 		d.Line("- advisory: only gates decide the exit status")
