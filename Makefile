@@ -82,7 +82,7 @@ bench-load: all
 bench-generators: all
 	bin/bench generators
 
-# One revision against another: BASE=v1.0 make bench-regress, REGRESS='--head . --short' for what is not committed yet.
+# One revision against another: BASE=HEAD~5 make bench-regress, REGRESS='--head . --short' for what is not committed yet.
 .PHONY: bench-regress
 bench-regress: all
 	bin/bench regress $(if $(BASE),--base $(BASE)) $(REGRESS)

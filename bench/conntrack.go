@@ -78,7 +78,7 @@ func (o *conntrackOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.resolve, "resolution", "", "`SHARE` that intervals of CPU time should reach to either side: a pilot chooses the blocks for it (default 2%, with --quick none)")
 	f.IntVar(&o.searches, "searches", 0, "`N` blocks of searches for every arm's highest rate, and of latency at shares of the baseline's (default 5, with --quick 0)")
 	f.IntVar(&o.curves, "curves", 1, "`N` times the table is filled and emptied after the blocks, up to a minute each (with --quick 0)")
-	f.Uint64Var(&o.fullLimit, "full-limit", fullLimit, "largest table that may be filled, `N` entries of about 256 bytes of the kernel's memory")
+	f.Uint64Var(&o.fullLimit, "full-limit", fullLimit, "largest table that may be filled, `N` entries of 256 to 384 bytes of the kernel's memory")
 	f.IntVar(&o.rate, "rate", 0, "`QPS` offered while CPU time is measured (default: 40 % of what a pilot sees answered, at most 80000)")
 	o.server.register(f)
 	f.Uint64Var(&o.seed, "seed", 0, "`N` that decides the trials' order and the queries (default from the clock)")

@@ -191,7 +191,7 @@ func (s *Summary) judge(run Run) {
 	}
 	for _, m := range Measures() {
 		control := s.row(Control, m).OverMmsg
-		unsound := rules.CheckControl(control, rules.Control)
+		unsound := rules.CheckControl(control)
 		if unsound == "" {
 			unsound = tooMany(run.Trials, m, Mmsg, Control)
 		}

@@ -37,8 +37,9 @@ func (s Summary) controlSection() page.Section {
 	}
 	section.Body = []page.Block{
 		page.Text(fmt.Sprintf("The baseline is measured twice in every block, as `off` and as `control`. Whatever lies between the two is noise, "+
-			"and no difference smaller than that is claimed. An interval that misses 1, or reaches beyond ±%.0f %% (latency: ±%.0f %%), "+
-			"forbids verdicts; of sound runs about one in twenty is rejected this way by chance, and has to be made again.",
+			"and no difference smaller than that is claimed. An interval that misses 1 "+
+			"forbids verdicts; of sound runs about one in twenty is rejected this way by chance, and has to be made again. Beside one that reaches "+
+			"beyond ±%.0f %% (latency: ±%.0f %%) nothing is called “no difference”.",
 			100*s.Rules.Control, 100*s.Rules.ControlLatency)),
 		t,
 	}
@@ -73,7 +74,7 @@ func (s Summary) methodSection() page.Section {
 			"(the notes say of which it does not); with more than "+
 			"%.0f %% of the trials left out, or a bad control, the run says nothing. “Slower” and “faster” need an interval that "+
 			"misses 1 and an effect larger than any that the control's interval allows (the control of all flow patterns together or "+
-			"of the same one, whichever is wider); “no difference” needs an interval within ±%.0f %% (latency: ±%.0f %%); "+
+			"of the same one, whichever is wider); “no difference” needs its interval and the control's within ±%.0f %% (latency: ±%.0f %%); "+
 			"all else is “inconclusive”. The comparison that decides was chosen beforehand too, and is the first sentence of this page; "+
 			"among all the others, some miss 1 by chance.",
 			100*s.Rules.Steal, 100*s.Rules.Frequency, 100*s.Rules.Excluded, 100*s.Rules.Control, 100*s.Rules.ControlLatency)),

@@ -19,7 +19,7 @@ func (d *data) controls() []Control {
 		d.control[m.name] = e
 		out = append(out, Control{
 			Metric: m.name, Ratio: tidy(e.Median), Lo: tidy(e.Lo), Hi: tidy(e.Hi), N: e.N,
-			Problem: d.rules.CheckControl(e, m.limit(d.rules)),
+			Problem: d.rules.CheckControl(e),
 		})
 	}
 	return out
@@ -69,7 +69,7 @@ func (d *data) compare(out []Comparison, s Summary, m metric, flows plan.Pattern
 // judge gives c its verdict, from the weightiest objection to the least.
 func (d *data) judge(c *Comparison, s Summary, m metric, ratio stat.Estimate) {
 	control, limit := d.control[m.name], m.limit(d.rules)
-	problem := d.rules.CheckControl(control, limit)
+	problem := d.rules.CheckControl(control)
 	c.Verdict = stat.Inconclusive
 	switch {
 	case len(s.Reasons) > 0:

@@ -193,7 +193,7 @@ func forbidden(a, b side, cell plan.Cell, m metric, base []plan.Arm) string {
 		if len(s.untrusted) > 0 {
 			return fmt.Sprintf("%s is inconclusive by itself", s.name)
 		}
-		if problem := s.data.rules.CheckControl(s.data.control[m.name], m.limit(s.data.rules)); problem != "" {
+		if problem := s.data.rules.CheckControl(s.data.control[m.name]); problem != "" {
 			return fmt.Sprintf("%s: %s", s.name, problem)
 		}
 		if m.latency && s.data.paceLost(m.measure, cell.Flows, arms...) {

@@ -48,7 +48,7 @@ func (b *Better) UnmarshalText(text []byte) error {
 type Rules struct {
 	Confidence     float64 `json:"confidence"`      // of every interval
 	MinPairs       int     `json:"min_pairs"`       // fewer pairs than this prove nothing
-	Control        float64 `json:"control"`         // the control's interval, and any "no difference", stays within this share of 1
+	Control        float64 `json:"control"`         // the interval of any "no difference", and the control's beside it, stays within this share of 1
 	ControlLatency float64 `json:"control_latency"` // the same for latency, which is noisier than CPU time
 	ControlSearch  float64 `json:"control_search"`  // the same for the highest rate, which a search finds to a few per cent
 	Steal          float64 `json:"steal"`           // a trial that lost more than this share of its CPU time to the host is left out
@@ -96,35 +96,34 @@ func (r Rules) TooMany(excluded, trials int) bool {
 	return float64(excluded) > r.Excluded*float64(trials)
 }
 
-// CheckControl says why the baseline compared with itself forbids any verdict, or "" if it does not.
-// ratio is control/off; limit is Control or ControlLatency.
+// CheckControl says why the baseline compared with itself, control/off, forbids any verdict, or "" if it does not.
 //
 // An interval that misses 1 means that the harness itself makes a difference. This happens to one
 // honest run in twenty or thirty by chance: such a run has to be made again, not argued with.
-func (r Rules) CheckControl(ratio Estimate, limit float64) string {
+// One that is merely wide forbids nothing by itself: it tells of few pairs or a restless machine, and is a hurdle that
+// [Rules.Judge] has effects clear.
+func (r Rules) CheckControl(ratio Estimate) string {
 	switch {
 	case ratio.N < r.MinPairs:
 		return fmt.Sprintf("the control has %d pairs, at least %d are needed", ratio.N, r.MinPairs)
 	case !ratio.Contains(1):
 		return fmt.Sprintf("the control differs from the arm it repeats: ratio %.3f, interval %.3f to %.3f", ratio.Median, ratio.Lo, ratio.Hi)
-	case reach(ratio) > math.Log1p(limit):
-		return fmt.Sprintf("the control's interval %.3f to %.3f is wider than ±%.0f %%", ratio.Lo, ratio.Hi, limit*100)
 	}
 	return ""
 }
 
 // Judge says what may be said about ratio (arm/base), given the control's ratio of the same quantity,
-// which has passed CheckControl with the same limit. The reason is empty when the verdict needs none.
+// which has passed CheckControl. limit is Control or one of its like. The reason is empty when the verdict needs none.
 //
 //   - slower, faster: the interval misses 1, and the effect is larger than the largest the control's
 //     interval allows for no effect at all.
-//   - no difference: not so, and the whole interval lies within the limit.
+//   - no difference: not so, and the whole interval lies within the limit, as does the control's.
 //   - inconclusive: everything else.
 func (r Rules) Judge(ratio, control Estimate, limit float64, better Better) (Verdict, string) {
 	if ratio.N < r.MinPairs {
 		return Inconclusive, fmt.Sprintf("%d pairs, at least %d are needed", ratio.N, r.MinPairs)
 	}
-	floor := reach(control)
+	floor, narrow := reach(control), math.Log1p(limit)
 	shown := !ratio.Contains(1)
 	if shown && math.Abs(math.Log(ratio.Median)) > floor {
 		if (ratio.Median > 1) == (better == Lower) {
@@ -133,12 +132,14 @@ func (r Rules) Judge(ratio, control Estimate, limit float64, better Better) (Ver
 		return Faster, ""
 	}
 	switch {
-	case reach(ratio) <= math.Log1p(limit) && shown:
+	case max(reach(ratio), floor) <= narrow && shown:
 		return NoDifference, "smaller than what the control shows"
-	case reach(ratio) <= math.Log1p(limit):
+	case max(reach(ratio), floor) <= narrow:
 		return NoDifference, ""
 	case shown:
 		return Inconclusive, "the effect is smaller than what the control shows"
+	case reach(ratio) <= narrow:
+		return Inconclusive, fmt.Sprintf("the control's interval %.3f to %.3f is wider than ±%.0f %%", control.Lo, control.Hi, limit*100)
 	}
 	return Inconclusive, fmt.Sprintf("the interval includes 1 and is wider than ±%.0f %%", limit*100)
 }
