@@ -62,7 +62,7 @@ func (r *Rig) tracking(ctx context.Context) (active bool, err error) {
 // gc_worker and nf_conntrack_max95).
 const raisedFill = 0.94
 
-// occupy fills the table for a trial, if its arm wants that, and returns the number of entries made. Meanwhile the server's
+// occupy fills the table for a trial, if its arm wants that, and returns how many entries it has then. Meanwhile the server's
 // port is exempt: what the server asks on its own would leave entries that are not assured, and the kernel would evict them
 // for queries that a full table should refuse.
 func (r *Rig) occupy(ctx context.Context, arm plan.Arm, load Load) (others uint64, err error) {
@@ -76,8 +76,7 @@ func (r *Rig) occupy(ctx context.Context, arm plan.Arm, load Load) (others uint6
 	if err != nil {
 		return 0, err
 	}
-	added, err := r.lab.FillTable(ctx, spare(arm, table.Limit, load))
-	if err != nil {
+	if _, err := r.lab.FillTable(ctx, spare(arm, table.Limit, load)); err != nil {
 		return 0, err
 	}
 	if table, err = r.lab.Conntrack(); err != nil {
@@ -87,7 +86,7 @@ func (r *Rig) occupy(ctx context.Context, arm plan.Arm, load Load) (others uint6
 		return 0, fmt.Errorf("arm %s: the table holds %d entries of %d at most after it was filled: is its limit being changed?",
 			arm, table.Count, table.Limit)
 	}
-	return uint64(added), r.lab.SwitchRules(rulesets[arm], r.Port())
+	return table.Count, r.lab.SwitchRules(rulesets[arm], r.Port())
 }
 
 // spare is how many entries of a table are left to a trial.

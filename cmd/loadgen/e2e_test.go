@@ -26,7 +26,7 @@ func TestEveryQueryIsAccountedFor(t *testing.T) {
 	require.NotZero(t, got.Sent)
 	require.Equal(t, got.Sent, got.Answered)
 	require.LessOrEqual(t, got.AnswersInInterval, got.Answered)
-	require.Zero(t, got.Lost+got.Late+got.Duplicate+got.Malformed)
+	require.Zero(t, got.Lost+got.Late+got.Duplicate+got.unexplained(), "%+v", got.MalformedBy)
 	require.Empty(t, got.Errors)
 	for _, m := range mixMethods {
 		require.Equal(t, methodCount{r.count(m), r.count(m)}, got.Mix[m.String()])
@@ -89,7 +89,7 @@ func TestLossIsFound(t *testing.T) {
 		require.Equal(t, (n+6)/10, got.Lost)
 		require.Equal(t, n-got.Lost, got.Answered)
 		require.InDelta(t, 0.1, got.LossRatio, 0.02)
-		require.Zero(t, got.Late+got.Duplicate+got.Malformed)
+		require.Zero(t, got.Late+got.Duplicate+got.unexplained(), "%+v", got.MalformedBy)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestFlowsAnswerTheTarget(t *testing.T) {
 			require.Equal(t, r.addr, wire.Addr(a.m.IP))
 		}
 		require.Equal(t, got.Sent, got.Answered)
-		require.Zero(t, got.Malformed)
+		require.Zero(t, got.unexplained(), "%+v", got.MalformedBy)
 	}
 }
 

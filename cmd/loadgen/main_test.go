@@ -76,6 +76,10 @@ func measure(t *testing.T, args ...string) (r result) {
 	return r
 }
 
+// unexplained is what was malformed, but for strays: a port may have been another test's a moment ago, and that one's target
+// still answers it.
+func (r result) unexplained() uint64 { return r.Malformed - r.MalformedBy.Stray }
+
 // oneLine checks that a run was refused, and how.
 func (o outcome) oneLine(t *testing.T, status int, contains ...string) {
 	t.Helper()

@@ -90,7 +90,7 @@ func TestThreads(t *testing.T) {
 			queries := r.all()
 			require.EqualValues(t, len(queries), got.Sent)
 			require.Equal(t, got.Sent, got.Answered)
-			require.Zero(t, got.Late+got.Duplicate+got.Malformed)
+			require.Zero(t, got.Late+got.Duplicate+got.unexplained(), "%+v", got.MalformedBy)
 			require.Equal(t, 3, got.Threads)
 			for _, m := range mixMethods {
 				require.Equal(t, r.count(m), got.Mix[m.String()].Sent)
