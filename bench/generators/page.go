@@ -139,7 +139,7 @@ func (s Summary) Markdown(w io.Writer) error {
 	}
 	d.Linef("loadgen speaks for %s hosts (with `--io net`, which has a socket for each, for %d), dnsperf for one. %d queries are outstanding",
 		report.Group(float64(s.Spec.Flows)), netFlows, s.Spec.Window)
-	d.Linef("in the closed loop, which is also the most load that dnsperf can make; loadgen's is %s queries a second, of which it sends", report.Group(floodRate))
+	d.Linef("in the closed loop, which is all the load that dnsperf makes; loadgen's is %s queries a second, of which it sends", report.Group(floodRate))
 	d.Line("what it can. Dropped are those that found the ring of the server's interface full: they had been sent, but loaded no")
 	d.Line("server, and queries/s, what follows from it and the ratios are without them. dnsperf is compared in the closed loop alone:")
 	d.Line("where an open loop is measured it does its closed one once more, which is another question. The last column sets")
