@@ -173,7 +173,8 @@ func TestGeneratorIsTheLimit(t *testing.T) {
 		require.NoError(t, err)
 		for _, f := range got.Found {
 			require.True(t, f.Limited, "%+v", f)
-			require.LessOrEqual(t, f.QPS, most/fullRate+2) // rates are whole numbers
+			// A step may lack a query, and what it sends is rounded, by half of one; rates are whole numbers.
+			require.LessOrEqual(t, f.QPS, most/fullRate+1.5/(fullRate*usual(0).Long.Seconds())+1)
 			require.GreaterOrEqual(t, f.QPS, most/1.026)
 		}
 	})
