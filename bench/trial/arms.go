@@ -62,6 +62,10 @@ func (r *Rig) tracking(ctx context.Context) (active bool, err error) {
 // gc_worker and nf_conntrack_max95).
 const raisedFill = 0.94
 
+// fillings is how often a table is filled, at most, until none but the entries of others are in it: packets of the trial before
+// that were on their way while the table was emptied, with the entry that they had made and not yet entered, enter it later.
+const fillings = 4
+
 // occupy fills the table for a trial, if its arm wants that, and returns how many entries it has then. Meanwhile the server's
 // port is exempt: what the server asks on its own would leave entries that are not assured, and the kernel would evict them
 // for queries that a full table should refuse.
@@ -69,15 +73,22 @@ func (r *Rig) occupy(ctx context.Context, arm plan.Arm, load Load) (others uint6
 	if !arm.Fills() {
 		return 0, nil
 	}
-	if err := r.lab.SetRules(lab.RulesNotrack, r.Port()); err != nil {
-		return 0, err
-	}
-	table, err := r.lab.Conntrack()
-	if err != nil {
-		return 0, err
-	}
-	if _, err := r.lab.FillTable(ctx, spare(arm, table.Limit, load)); err != nil {
-		return 0, err
+	var table lab.ConntrackState
+	for range fillings {
+		if err := r.lab.SetRules(lab.RulesNotrack, r.Port()); err != nil {
+			return 0, err
+		}
+		if table, err = r.lab.Conntrack(); err != nil {
+			return 0, err
+		}
+		left := spare(arm, table.Limit, load)
+		added, err := r.lab.FillTable(ctx, left)
+		if err != nil {
+			return 0, err
+		}
+		if uint64(added)+left >= table.Limit { // else strays have the other places, and would be evicted
+			break
+		}
 	}
 	if table, err = r.lab.Conntrack(); err != nil {
 		return 0, err
