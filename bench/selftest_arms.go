@@ -32,8 +32,8 @@ type armSelfTest struct {
 	progress     *progress
 }
 
-// selfTestSpec is the plan of one repetition: a quick run, some forty seconds. Its blocks are as many as it takes, in simulation, until
-// most runs have a control narrow enough to say anything (package report tests that).
+// selfTestSpec is the plan of one repetition: a quick run, some forty seconds at the default number of blocks. What so many can tell
+// is simulated in the tests of package report.
 func selfTestSpec(blocks int, seed uint64) plan.Spec {
 	spec := plan.Quick()
 	spec.Seed, spec.Blocks, spec.Patterns = seed, blocks, []plan.Pattern{plan.Few}
@@ -211,7 +211,7 @@ func (t *armSelfTest) repetition(ctx context.Context, l *lab.Lab, rig *trial.Rig
 	for _, slot := range p.Slots {
 		if _, err := attempt(ctx, burner{rig}, slot, load(spec, slot), &repeats, keep); err != nil {
 			if recorded == 0 { // good for nothing, and in the way of the next attempt
-				err = errors.Join(err, os.RemoveAll(dir))
+				err = errors.Join(err, os.Remove(filepath.Join(dir, record.FileName)))
 			}
 			return r, err
 		}

@@ -46,9 +46,8 @@ func (r Rules) judge(d Decision) (Verdict, string) {
 	if d.Ratio.N < r.MinPairs || d.Control.N < r.MinPairs {
 		return Inconclusive, fmt.Sprintf("%d pairs and %d of the control, at least %d are needed", d.Ratio.N, d.Control.N, r.MinPairs)
 	}
-	off := stat.Reach(stat.Estimate{Lo: d.Control.Median, Hi: d.Control.Median})
-	noise, beyond := stat.Reach(d.Control), 1+r.Limit
-	agrees, stands := d.P <= r.Alpha, stat.Reach(stat.Estimate{Lo: d.Ratio.Median, Hi: d.Ratio.Median}) > noise
+	off, noise, beyond := stat.Size(d.Control), stat.Reach(d.Control), 1+r.Limit
+	agrees, stands := d.P <= r.Alpha, stat.Size(d.Ratio) > noise
 	switch {
 	case off > r.Limit:
 		return Inconclusive, fmt.Sprintf("base differs from itself by %.1f %%, which is more than the limit", 100*off)

@@ -125,7 +125,7 @@ func (r Rules) Judge(ratio, control Estimate, limit float64, better Better) (Ver
 	}
 	floor, narrow := reach(control), math.Log1p(limit)
 	shown := !ratio.Contains(1)
-	if shown && math.Abs(math.Log(ratio.Median)) > floor {
+	if shown && size(ratio) > floor {
 		if (ratio.Median > 1) == (better == Lower) {
 			return Slower, ""
 		}
@@ -143,6 +143,12 @@ func (r Rules) Judge(ratio, control Estimate, limit float64, better Better) (Ver
 	}
 	return Inconclusive, fmt.Sprintf("the interval includes 1 and is wider than ±%.0f %%", limit*100)
 }
+
+// Size is how large the effect of a ratio is in either direction, as a share: 0.04 when its median is 1.04 or 1/1.04.
+func Size(ratio Estimate) float64 { return math.Expm1(size(ratio)) }
+
+// size is the same as a logarithm.
+func size(ratio Estimate) float64 { return math.Abs(math.Log(ratio.Median)) }
 
 // Reach is the largest effect the interval of a ratio allows in either direction, as a share: 0.04
 // when it ends at 1.04 or at 1/1.04.
