@@ -2,7 +2,7 @@
 # make test               the whole test suite (needs root for the network namespaces it makes)
 # make soak               half an hour of attacks on a node that honest hosts use (SOAK=8h for longer; needs root)
 # make bench-conntrack    what does connection tracking cost on this machine? Prints where the report is (needs root)
-# make bench-selftest     do the measurements find a slow-down that is there, and none that is not? 45 minutes (needs root)
+# make bench-selftest     do the measurements find a slow-down that is there, and none that is not? Two hours (needs root)
 # make bench-peers        supernode beside other DHT servers, a quarter of an hour (needs root; make install-peers has them)
 # make bench-regress      is HEAD slower than BASE? Eight minutes (BASE=origin/main for another base; more is compared as root)
 

@@ -86,7 +86,7 @@ func TestGeneratorsInterrupted(t *testing.T) {
 func TestGeneratorsUsage(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"--generators what":  `--generators: unknown generator "what": give some of packet,mmsg,control,net,dnsperf`,
+		"--generators what":  `--generators: unknown generator "what": give some of xdp,packet,mmsg,control,net,dnsperf`,
 		"--blocks 0":         "--blocks 0: must be 1 to 1000",
 		"--flows 0":          "--flows 0: must be 1 to 1000000",
 		"--window 65537":     "--window 65537: must be 1 to 65536",

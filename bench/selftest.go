@@ -65,7 +65,7 @@ func selfTestRegressCommand() *cobra.Command {
 and again, and judges each comparison as a regression job would, its confirmation run included. It tells how often each
 slow-down was found, with exact intervals, and how often one was where there is none.
 A decision rests on as many blocks as --time allows all repetitions, at most on as many as regress gives one in its default
-budget: with a --time of two hours it has them. The page tells both. Needs root, and the programs beside it:
+budget: with a --time of two hours and a half it has them. The page tells both. Needs root, and the programs beside it:
 make bench-selftest builds them. --quick is three minutes. What an interrupted one has done is told.
 
 Raw slices, selftest.json and selftest.md go to DIR.`,
@@ -77,7 +77,7 @@ Raw slices, selftest.json and selftest.md go to DIR.`,
 	f.BoolVar(&o.quick, "quick", false, "3 repetitions, no slow-down and 20 %")
 	f.StringVar(&o.out, "out", "", "`DIR` for records and rates, which must not hold records yet (default out/selftest-DATE-TIME)")
 	f.IntVar(&o.reps, "reps", 20, "`N` repetitions")
-	f.DurationVar(&o.time, "time", 22*time.Minute, "`TIME` for all of it, by which the rounds and blocks of a decision are chosen")
+	f.DurationVar(&o.time, "time", 75*time.Minute, "`TIME` for all of it, by which the rounds and blocks of a decision are chosen")
 	f.IntVar(&o.rounds, "rounds", 1, "`N` rounds a decision rests on, each with new processes, instead of --time")
 	f.IntVar(&o.blocks, "blocks", 10, "`N` blocks in each round, instead of --time")
 	f.IntVar(&o.calibrate, "calibration", 16, "`N` blocks in which the cost of a query and of wasted work are measured first")

@@ -32,7 +32,7 @@ type armSelfTest struct {
 	progress     *progress
 }
 
-// selfTestSpec is the plan of one repetition: a quick run, some forty seconds at the default number of blocks. What so many can tell
+// selfTestSpec is the plan of one repetition: a quick run, of less than two minutes at the default number of blocks. What so many can tell
 // is simulated in the tests of package report.
 func selfTestSpec(blocks int, seed uint64) plan.Spec {
 	spec := plan.Quick()

@@ -26,13 +26,19 @@ type Summary struct {
 	Versions map[string]string `json:"versions"`
 }
 
-// Comparison is Packet against another generator at one measure, by queries a core second.
+// Comparison is one of loadgen's ways past the kernel's stack against another generator at one measure, by queries a core second.
 type Comparison struct {
-	Measure Measure       `json:"measure"`
-	Base    string        `json:"base"`
-	Ratio   stat.Estimate `json:"ratio"`
-	Verdict stat.Verdict  `json:"verdict"`
-	Reason  string        `json:"reason,omitempty"` // empty when the verdict needs none
+	Measure   Measure       `json:"measure"`
+	Generator string        `json:"generator"`
+	Base      string        `json:"base"`
+	Ratio     stat.Estimate `json:"ratio"`
+	Verdict   stat.Verdict  `json:"verdict"`
+	Reason    string        `json:"reason,omitempty"` // empty when the verdict needs none
+}
+
+// challengers are what is compared.
+func (s *Summary) challengers() []string {
+	return slices.DeleteFunc([]string{XDP, Packet}, func(name string) bool { return !slices.Contains(s.Spec.Names, name) })
 }
 
 // Row is one generator at one measure. Medians over the blocks; estimates with an N of 0 mean nothing.
@@ -198,26 +204,25 @@ func (s *Summary) judge(run Run) {
 		if unsound != "" {
 			refuse("%s: %s", m, unsound)
 		}
-		if !slices.Contains(s.Spec.Names, Packet) {
-			continue
-		}
-		own := s.row(Packet, m)
-		compare := func(base string, ratio stat.Estimate) {
-			c := Comparison{Measure: m, Base: base, Ratio: ratio, Verdict: stat.Inconclusive, Reason: unsound}
+		compare := func(generator, base string, ratio stat.Estimate) {
+			c := Comparison{Measure: m, Generator: generator, Base: base, Ratio: ratio, Verdict: stat.Inconclusive, Reason: unsound}
 			if c.Reason == "" {
-				c.Reason = tooMany(run.Trials, m, Packet, base)
+				c.Reason = tooMany(run.Trials, m, generator, base)
 			}
 			if c.Reason == "" {
 				c.Verdict, c.Reason = rules.Judge(ratio, control, rules.Control, stat.Higher)
 			}
 			if c.Verdict == stat.Inconclusive && unsound == "" {
-				refuse("%s, against %s: %s", m, label(base), c.Reason)
+				refuse("%s, %s against %s: %s", m, label(generator), label(base), c.Reason)
 			}
 			s.Compared = append(s.Compared, c)
 		}
-		compare(Mmsg, own.OverMmsg)
-		if m == Answers && slices.Contains(s.Spec.Names, Dnsperf) {
-			compare(Dnsperf, own.OverDnsperf)
+		for _, name := range s.challengers() {
+			own := s.row(name, m)
+			compare(name, Mmsg, own.OverMmsg)
+			if m == Answers && slices.Contains(s.Spec.Names, Dnsperf) {
+				compare(name, Dnsperf, own.OverDnsperf)
+			}
 		}
 	}
 }
@@ -332,11 +337,22 @@ var verbs = map[Measure]string{
 
 // Headline says in a sentence what the comparison was made for, of what is not inconclusive, or "" if that is nothing.
 func (s Summary) Headline() string {
+	var sentences []string
+	for _, name := range s.challengers() {
+		if sentence := s.headline(name); sentence != "" {
+			sentences = append(sentences, sentence)
+		}
+	}
+	return strings.Join(sentences, " ")
+}
+
+// headline is the sentence of one generator.
+func (s *Summary) headline(generator string) string {
 	var said []string
 	for _, m := range Measures() {
 		var over []string
 		for _, c := range s.Compared {
-			if c.Measure != m || c.Verdict == stat.Inconclusive {
+			if c.Generator != generator || c.Measure != m || c.Verdict == stat.Inconclusive {
 				continue
 			}
 			name := c.Base
@@ -352,5 +368,5 @@ func (s Summary) Headline() string {
 	if said == nil {
 		return ""
 	}
-	return "In a second of its core, loadgen --io packet " + strings.Join(said, "; it ") + "."
+	return "In a second of its core, " + label(generator) + " " + strings.Join(said, "; it ") + "."
 }

@@ -104,10 +104,14 @@ func (e *engine) halt() {
 	e.transport.Wake()
 }
 
+// idleTurn bounds the wait between trials. Nothing is due then; but of thousands of trials one never began, as if a wake-up had
+// been lost, and so such a one would cost a second and not the run.
+const idleTurn = time.Second
+
 // idle answers the target's queries between trials, so that it does not take the flows for dead. It
-// returns whenever woken.
+// returns whenever woken, and once in a while.
 func (e *engine) idle() error {
-	n, err := e.transport.Receive(e.in, -1)
+	n, err := e.transport.Receive(e.in, idleTurn)
 	if err != nil {
 		return fmt.Errorf("receive: %w", err)
 	}

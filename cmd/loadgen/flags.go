@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.Float64Var(&c.zipf, "zipf", 0, "Zipf exponent of the info_hashes' popularity; 0: all alike")
 	f.Uint64Var(&c.seed, "seed", 1, "of all that is random")
 	f.Var(&c.cpus, "cpu", "run on these processors only, as in 0,2-3")
-	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; packet: batched, past the kernel's UDP and IP on the way out, Linux, needs CAP_NET_RAW; net: portable, one system call a datagram, a socket a flow")
+	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; packet: batched, past the kernel's UDP and IP on the way out, Linux, needs CAP_NET_RAW; xdp: and on the way in, one thread, needs root; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
 	f.StringVar(&c.csv, "csv", "", "write a row for each second, each part of --profile and the whole to this file; -: to standard output")
@@ -113,7 +114,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.Var(&c.payload, "payload", "what to send: "+payloadForms)
 	f.IntVar(&c.replyAt, "reply-at", 0, "with --payload hex: offset of the four bytes of {seq} in the reply (default as in the query)")
 	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
-	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{ioMmsg, ioPacket, ioNet}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{ioMmsg, ioPacket, ioXDP, ioNet}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("payload", cobra.FixedCompletions([]string{"dht", "bep15", "dns:", "hex:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	_ = cmd.RegisterFlagCompletionFunc("mix", cobra.FixedCompletions([]string{defaultMix}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("arrivals", cobra.FixedCompletions([]string{"constant", "poisson"}, cobra.ShellCompDirectiveNoFileComp))
@@ -136,8 +137,10 @@ func (c *config) check(given func(flag string) bool) error {
 		return err
 	}
 	switch {
-	case c.io != ioMmsg && c.io != ioPacket && c.io != ioNet:
-		return fmt.Errorf("--io %q: must be mmsg, packet or net", c.io)
+	case !slices.Contains([]string{ioMmsg, ioPacket, ioXDP, ioNet}, c.io):
+		return fmt.Errorf("--io %q: must be mmsg, packet, xdp or net", c.io)
+	case c.io == ioXDP && c.part.threads() > 1:
+		return fmt.Errorf("--threads %d: --io xdp has one thread, as an interface has one XDP program: use --io packet", c.part.threads())
 	case given("window") && c.rate != rateMax && !c.control:
 		return errors.New("--window: only means something with --rate max, leave one of them out")
 	case c.control && c.json != "":

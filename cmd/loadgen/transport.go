@@ -7,12 +7,14 @@ import (
 
 	"supernode/internal/nexthop"
 	"supernode/internal/udp"
+	"supernode/internal/xdp"
 )
 
 // The ways to send and receive, as --io names them.
 const (
 	ioMmsg   = "mmsg"
 	ioPacket = "packet"
+	ioXDP    = "xdp"
 	ioNet    = "net"
 )
 
@@ -23,12 +25,19 @@ func oneSocketManyAddresses(io string) bool { return io != ioNet }
 func openTransport(ctx context.Context, io string, l *layout, target netip.AddrPort) (udp.Transport, error) {
 	o := udp.Options{Batch: batch, ReceiveBuffer: receiveBuffer, SendBuffer: sendBuffer, LocalAddr: true}
 	switch io {
-	case ioPacket:
+	case ioPacket, ioXDP:
 		hop, err := nexthop.Find(ctx, target)
 		if err != nil {
-			return nil, fmt.Errorf("--io packet: %w: use --io mmsg", err)
+			return nil, fmt.Errorf("--io %s: %w: use --io mmsg", io, err)
 		}
-		return udp.OpenPacket(l.listen, udp.Hop(hop), o)
+		if io == ioPacket {
+			return udp.OpenPacket(l.listen, udp.Hop(hop), o)
+		}
+		t, err := udp.OpenXDP(l.listen, udp.Hop(hop), target, xdp.Redirect, o)
+		if err != nil {
+			return nil, fmt.Errorf("--io xdp: %w (--io packet needs less)", err)
+		}
+		return t, nil
 	case ioNet:
 		o.Batch = max(1, min(batch, netQueue/len(l.listen)))
 		return udp.OpenNet(l.listen, o)

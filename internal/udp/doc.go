@@ -20,7 +20,8 @@
 // The backends: OpenMmsg, for Linux (recvmmsg(2), sendmmsg(2), ppoll(2)), and OpenNet, for every system
 // with BSD sockets or Winsock, one system call a datagram and one more copy. OpenMmsgGroup is OpenMmsg for
 // several threads that share addresses, each with sockets of its own. OpenPacket is OpenMmsg for whoever loads one target:
-// it receives alike, and sends frames of its own past the kernel's UDP and IP, to one next hop (Hop).
+// it receives alike, and sends frames of its own past the kernel's UDP and IP, to one next hop (Hop). OpenXDP sends as that does,
+// and receives the target's answers past the kernel's UDP and IP as well.
 //
 // The limits. Datagrams longer than a slot, MaxDatagram but for NewLongInbox, are dropped. UDP_GRO and UDP_SEGMENT stay off: a node's
 // peers are many and send one datagram each, so there is nothing to coalesce. IPv6 sockets take IPv6

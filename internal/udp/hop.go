@@ -1,6 +1,9 @@
 package udp
 
-import "net/netip"
+import (
+	"io"
+	"net/netip"
+)
 
 // Hop is the way out of a packet transport: an Ethernet link, and who takes the frames there.
 type Hop struct {
@@ -13,3 +16,8 @@ type Hop struct {
 	// Source is where a datagram comes from that names no source itself, through a socket that is bound to no address.
 	Source netip.Addr
 }
+
+// Redirect begins to redirect UDP datagrams from the address and port from to our ports, whole ones in frames of at most longest
+// bytes to the hardware address local, to an AF_XDP socket that is bound to the first receive queue of an interface. Closing
+// ends that.
+type Redirect func(ifindex, socket int, local [6]byte, from netip.AddrPort, ports []uint16, longest int) (io.Closer, error)

@@ -27,6 +27,12 @@ func OpenPacket(listen []netip.AddrPort, _ Hop, o Options) (Transport, error) {
 	return nil, err
 }
 
+// OpenXDP needs Linux.
+func OpenXDP(listen []netip.AddrPort, _ Hop, _ netip.AddrPort, _ Redirect, o Options) (Transport, error) {
+	_, err := OpenMmsg(listen, o)
+	return nil, err
+}
+
 // wire is nothing where no backend needs it.
 type wire struct{}
 

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"supernode/internal/apart"
+	xdpredirect "supernode/internal/xdp"
 )
 
 // The link of the tests' two namespaces. The client has all of packetSources besides.
@@ -32,7 +33,8 @@ var (
 // packetPair is a client in the calling goroutine's namespace, and a server in one of its own.
 type packetPair struct {
 	t      *testing.T
-	hop    Hop // without Source
+	hop    Hop  // without Source
+	xdp    bool // receives by XDP
 	link   netlink.Link
 	server func(f func()) // runs f in the server's namespace
 }
@@ -107,7 +109,8 @@ func raise(t *testing.T, name string, addrs []string) netlink.Link {
 	return link
 }
 
-// open opens a packet transport of the client for targets of one family, and a server on its end of the link.
+// open opens a packet transport of the client for targets of one family, and a server on its end of the link. What an xdp
+// transport receives has to come through its ring.
 func (p *packetPair) open(family int, sockets int) (client, server Transport, to netip.AddrPort) {
 	at := netip.MustParsePrefix(packetServer[family]).Addr()
 	hop := p.hop
@@ -120,15 +123,21 @@ func (p *packetPair) open(family int, sockets int) (client, server Transport, to
 	for range sockets {
 		listen = append(listen, wildcard)
 	}
-	client, err := OpenPacket(listen, hop, Options{SendBuffer: 1 << 20})
-	require.NoError(p.t, err)
-	p.t.Cleanup(func() { require.NoError(p.t, client.Close()) })
+	var err error
 	p.server(func() {
 		server, err = OpenMmsg([]netip.AddrPort{netip.AddrPortFrom(at, 0)}, Options{ReceiveBuffer: 1 << 20})
 	})
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { require.NoError(p.t, server.Close()) })
-	return client, server, server.Local()[0]
+	to = server.Local()[0]
+	if o := (Options{SendBuffer: 1 << 20}); p.xdp {
+		client, err = OpenXDP(listen, hop, to, xdpredirect.Redirect, o)
+	} else {
+		client, err = OpenPacket(listen, hop, o)
+	}
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { require.NoError(p.t, client.Close()) })
+	return client, server, to
 }
 
 // checksumOffload says whether the client's link takes sums off the kernel: then nobody on a veth makes or checks them.
@@ -184,17 +193,18 @@ var families = []string{"IPv4", "IPv6"}
 
 // Datagrams of all sizes arrive as they were sent, from the address and port that they name, and are answered, whether the
 // link takes the checksum off the kernel or not. In the second case the server's kernel checks what the client's has
-// finished, and finds nothing wrong.
+// finished, and finds nothing wrong. So do those that are received by XDP, of which none comes through a socket.
 func TestPacketExchange(t *testing.T) {
 	for family, name := range families {
-		for on, offload := range []string{"computed", "offloaded"} {
-			onPair(t, name+", checksums "+offload, func(t *testing.T, p packetPair) {
-				p.checksumOffload(uint32(on))
+		for i, way := range []string{"checksums computed", "checksums offloaded", "received by XDP"} {
+			onPair(t, name+", "+way, func(t *testing.T, p packetPair) {
+				p.checksumOffload(uint32(min(i, 1)))
+				p.xdp = i == 2
 				client, server, to := p.open(family, 2)
 				sources := netip.MustParsePrefix(packetSources[family]).Addr()
 				in, out := NewInbox(0), NewOutbox(0)
 				largest := p.hop.MTU - []int{ip4Size, ip6Size}[family] - udpSize
-				for size := range []int{0, 1, 2, 3, 100, 101, largest} {
+				for _, size := range []int{0, 1, 2, 3, 100, 101, largest} {
 					from := sources.Next()
 					if size == 0 {
 						from = netip.Addr{}
@@ -209,15 +219,19 @@ func TestPacketExchange(t *testing.T) {
 						want = netip.MustParsePrefix(packetClient[family]).Addr()
 					}
 					require.Equal(t, netip.AddrPortFrom(want, client.Local()[1].Port()), d.source)
-					send(server, d.source, netip.Addr{}, "answer")
+					send(server, d.source, netip.Addr{}, string(payload))
 					answer := receive(t, client, in, 1)[0]
+					require.Equal(t, string(payload), string(answer.payload))
 					require.Equal(t, 1, answer.socket)
 					require.Equal(t, want, answer.local)
 					require.Equal(t, to, answer.source)
 				}
 				require.Zero(t, p.checksumErrors())
-				require.Equal(t, SendErrors{}, client.Stats().SendErrors)
-				require.EqualValues(t, 7, client.Stats().Sent)
+				s := client.Stats()
+				require.Equal(t, SendErrors{}, s.SendErrors)
+				require.EqualValues(t, 7, s.Sent)
+				require.EqualValues(t, 7, s.Received)
+				require.Equal(t, p.xdp, s.ReceiveCalls == 0)
 			})
 		}
 	}

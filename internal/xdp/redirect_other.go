@@ -1,0 +1,16 @@
+//go:build !linux
+
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"runtime"
+)
+
+// Redirect needs Linux.
+func Redirect(int, int, [6]byte, netip.AddrPort, []uint16, int) (io.Closer, error) {
+	return nil, fmt.Errorf("attach XDP program: %w on %s", errors.ErrUnsupported, runtime.GOOS)
+}
