@@ -86,11 +86,16 @@ func (d *duel) conduct(ctx context.Context) (err error) {
 	return d.record(ctx, d.spec.Slots())
 }
 
-// station starts a null server. Its answers leave by a packet socket, which costs half, so that it limits less.
+// station starts a null server. Its answers leave by a packet socket, which costs half, and what answers receives by AF_XDP where
+// that can be had, of which a link has one, so that it limits less.
 func (d *duel) station(m generators.Measure, payload string, port uint16) error {
 	spec := d.lab.Spec()
 	addr := netip.AddrPortFrom(spec.ServerAddr4.Addr(), port)
-	cmd := exec.Command(d.null, "--payload", payload, "--packet-to", spec.ClientAddr4.Addr().String(), addr.String())
+	cmd := exec.Command(d.null, "--payload", payload, "--packet-to", spec.ClientAddr4.Addr().String())
+	if m == generators.Answers {
+		cmd.Args = append(cmd.Args, "--xdp")
+	}
+	cmd.Args = append(cmd.Args, addr.String())
 	cmd.Stderr = os.Stderr
 	if err := d.lab.Start(lab.Server, spec.ServerCPU, cmd); err != nil {
 		return err

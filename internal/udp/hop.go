@@ -17,7 +17,7 @@ type Hop struct {
 	Source netip.Addr
 }
 
-// Redirect begins to redirect UDP datagrams from the address and port from to our ports, whole ones in frames of at most longest
-// bytes to the hardware address local, to an AF_XDP socket that is bound to the first receive queue of an interface. Closing
-// ends that.
-type Redirect func(ifindex, socket int, local [6]byte, from netip.AddrPort, ports []uint16, longest int) (io.Closer, error)
+// Redirect begins to redirect UDP datagrams from the address and port from to any of our addresses and ports to, whole ones in
+// frames of at most longest bytes to the hardware address local, to an AF_XDP socket that is bound to the first receive queue
+// of an interface. An unspecified address is any of its family, and a source port of 0 is any. Closing ends that.
+type Redirect func(ifindex, socket int, local [6]byte, from netip.AddrPort, to []netip.AddrPort, longest int) (io.Closer, error)

@@ -21,17 +21,17 @@ type xdp struct {
 	*packet
 	rx    *rxRing
 	steer io.Closer
-	from  netip.AddrPort // whom all that is in the ring comes from
-	ports []uint16       // of the sockets, by their numbers
+	from  netip.AddrPort // whom all that is in the ring comes from, or unspecified: anybody
 	last  int            // the socket that the last frame of the ring was for
 	fed   int            // datagrams out of the ring since the sockets had a look
 	drops uint64         // of the ring, when it was closed
 }
 
-// OpenXDP is OpenPacket for one target and sockets bound to no address, but that what comes from it through the hop's link does not pass the kernel's UDP and
-// IP either, nor this machine's firewall and connection tracking. What redirect leaves to the kernel arrives all the same,
+// OpenXDP is OpenPacket, but that what comes from the target through the hop's link does not pass the kernel's UDP and IP
+// either, nor this machine's firewall and connection tracking. What redirect leaves to the kernel arrives all the same,
 // through the sockets: fragments, what comes by another queue of the link, or from anybody else. A checksum of UDP that is
-// wrong is found by the kernel only. It needs what OpenPacket does, and what redirect does.
+// wrong is found by the kernel only. A target that is unspecified, with port 0, is anybody. The sockets must be of its family,
+// and what is needed is what OpenPacket needs, and redirect.
 //
 // No system call moves what comes out of the ring, so Stats.ReceiveCalls does not count it.
 func OpenXDP(listen []netip.AddrPort, hop Hop, target netip.AddrPort, redirect Redirect, o Options) (Transport, error) {
@@ -40,9 +40,6 @@ func OpenXDP(listen []netip.AddrPort, hop Hop, target netip.AddrPort, redirect R
 		return nil, err
 	}
 	x := &xdp{packet: t.(*packet), from: netip.AddrPortFrom(target.Addr().Unmap(), target.Port())}
-	if target.Addr().Zone() != "" {
-		x.from = netip.AddrPortFrom(x.linked(target.Addr()), target.Port()) // written as the sockets write it
-	}
 	if err := x.receive(redirect); err != nil {
 		return nil, errors.Join(fmt.Errorf("open AF_XDP socket: %w", err), x.Close())
 	}
@@ -51,10 +48,9 @@ func OpenXDP(listen []netip.AddrPort, hop Hop, target netip.AddrPort, redirect R
 
 func (x *xdp) receive(redirect Redirect) (err error) {
 	for _, s := range x.sockets {
-		if !s.wildcard || s.is4 != x.from.Addr().Is4() {
-			return fmt.Errorf("a socket is bound to %v: it must be unspecified, and of the target's family", s.local.Addr())
+		if s.is4 != x.from.Addr().Is4() {
+			return fmt.Errorf("a socket is bound to %v, which is not of the target's family", s.local)
 		}
-		x.ports = append(x.ports, s.local.Port())
 	}
 	if x.rx, err = openRxRing(); err != nil {
 		return err
@@ -65,7 +61,7 @@ func (x *xdp) receive(redirect Redirect) (err error) {
 	if err := x.rx.bind(x.hop.Interface); err != nil {
 		return err
 	}
-	x.steer, err = redirect(x.hop.Interface, x.rx.fd, x.hop.Local, x.from, x.ports, longestFrame)
+	x.steer, err = redirect(x.hop.Interface, x.rx.fd, x.hop.Local, x.from, x.locals, longestFrame)
 	return err
 }
 
@@ -107,24 +103,24 @@ func (x *xdp) take(in *Inbox) int {
 	bytes, spoilt, truncated := 0, 0, 0
 	in.begin(x.last)
 	for range waiting {
-		socket, local, payload, ok := x.open(x.rx.front())
-		if ok && socket != x.last {
+		d, ok := x.open(x.rx.front())
+		if ok && d.socket != x.last {
 			if in.n > 0 {
 				break // it is the next batch's
 			}
-			x.last = socket
-			in.begin(socket)
+			x.last = d.socket
+			in.begin(d.socket)
 		}
 		x.rx.take()
 		switch {
 		case !ok:
 			spoilt++
-		case len(payload) > in.room:
+		case len(d.payload) > in.room:
 			truncated++
 		default:
-			copy(in.slot(in.n), payload)
-			bytes += len(payload)
-			in.deliver(in.n, len(payload), x.from, local)
+			copy(in.slot(in.n), d.payload)
+			bytes += len(d.payload)
+			in.deliver(in.n, len(d.payload), d.source, d.local)
 		}
 	}
 	x.rx.giveBack()
@@ -138,33 +134,55 @@ func (x *xdp) take(in *Inbox) int {
 	return in.n
 }
 
-// open finds a datagram in its frame, of which redirect has seen to all but its length. ok is false if it is cut short.
-func (x *xdp) open(frame []byte) (socket int, local netip.Addr, payload []byte, ok bool) {
+// opened is a datagram in its frame.
+type opened struct {
+	socket  int
+	source  netip.AddrPort
+	local   netip.Addr // as Inbox.Local has it
+	payload []byte
+}
+
+// open finds the datagram in a frame, of which redirect has seen to all but its length. ok is false if it is cut short.
+func (x *xdp) open(frame []byte) (d opened, ok bool) {
+	var source netip.Addr
 	var udp []byte
 	if ip := frame[ethernetSize:]; x.from.Addr().Is4() {
-		local = netip.AddrFrom4([4]byte(ip[16:20]))
+		source, d.local = netip.AddrFrom4([4]byte(ip[12:16])), netip.AddrFrom4([4]byte(ip[16:20]))
 		udp = ip[ip4Size:]
 	} else {
-		if local = netip.AddrFrom16([16]byte(ip[24:40])); local.IsLinkLocalUnicast() {
-			local = x.linked(local)
-		}
+		source, d.local = x.linked(netip.AddrFrom16([16]byte(ip[8:24]))), x.linked(netip.AddrFrom16([16]byte(ip[24:40])))
 		udp = ip[ip6Size:]
 	}
-	if port := binary.BigEndian.Uint16(udp[2:]); port != x.ports[x.last] {
-		socket = slices.Index(x.ports, port)
-	} else {
-		socket = x.last
-	}
+	d.source = netip.AddrPortFrom(source, binary.BigEndian.Uint16(udp))
+	d.socket = x.socketFor(d.local, binary.BigEndian.Uint16(udp[2:]))
 	length := int(binary.BigEndian.Uint16(udp[4:]))
-	if length < udpSize || length > len(udp) || socket < 0 {
-		return 0, local, nil, false
+	if length < udpSize || length > len(udp) || d.socket < 0 {
+		return d, false
 	}
-	return socket, local, udp[udpSize:length], true
+	if s := x.sockets[d.socket]; !s.wildcard {
+		d.local = s.answerFrom
+	}
+	d.payload = udp[udpSize:length]
+	return d, true
+}
+
+// socketFor is the number of the socket that an address and port of ours belongs to, mostly that of the last datagram, or -1.
+func (x *xdp) socketFor(local netip.Addr, port uint16) int {
+	belongs := func(s *socket) bool {
+		return s.local.Port() == port && (s.wildcard || s.local.Addr() == local)
+	}
+	if belongs(x.sockets[x.last]) {
+		return x.last
+	}
+	return slices.IndexFunc(x.sockets, belongs)
 }
 
 // linked gives a link-local address the zone of our link.
 func (x *xdp) linked(a netip.Addr) netip.Addr {
-	return x.zones.with(a.WithZone(""), uint32(x.hop.Interface))
+	if !a.IsLinkLocalUnicast() {
+		return a
+	}
+	return x.zones.with(a, uint32(x.hop.Interface))
 }
 
 // Stats counts what the ring had no room for with the sockets' drops.

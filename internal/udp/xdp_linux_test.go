@@ -188,7 +188,7 @@ func TestXDPCloses(t *testing.T) {
 		_, err := OpenXDP(listen, p.hop, to, xdpredirect.Redirect, Options{})
 		require.ErrorIs(t, err, unix.EBUSY)
 		require.ErrorContains(t, err, "another AF_XDP socket has the link's first queue")
-		_, err = xdpredirect.Redirect(p.hop.Interface, client.(*xdp).rx.fd, p.hop.Local, to, []uint16{1}, longestFrame)
+		_, err = xdpredirect.Redirect(p.hop.Interface, client.(*xdp).rx.fd, p.hop.Local, to, client.Local(), longestFrame)
 		require.ErrorIs(t, err, unix.EBUSY)
 		require.ErrorContains(t, err, "the interface has an XDP program already")
 		require.True(t, attached())
@@ -200,7 +200,7 @@ func TestXDPCloses(t *testing.T) {
 		require.ErrorIs(t, err, net.ErrClosed)
 
 		refused := errors.New("refused")
-		_, err = OpenXDP(listen, p.hop, to, func(int, int, [6]byte, netip.AddrPort, []uint16, int) (io.Closer, error) { return nil, refused }, Options{})
+		_, err = OpenXDP(listen, p.hop, to, func(int, int, [6]byte, netip.AddrPort, []netip.AddrPort, int) (io.Closer, error) { return nil, refused }, Options{})
 		require.ErrorIs(t, err, refused)
 		again, err := OpenXDP(listen, p.hop, to, xdpredirect.Redirect, Options{})
 		require.NoError(t, err, "nothing is left of the one that was refused")

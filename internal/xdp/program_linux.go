@@ -2,6 +2,7 @@ package xdp
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 
 	"github.com/cilium/ebpf/asm"
@@ -35,10 +36,10 @@ const (
 	redirect = "redirect"
 )
 
-// program redirects datagrams from one address and port to some ports, in frames of no more than longest bytes to the hardware
+// program redirects datagrams from one address and port to some of ours, in frames of no more than longest bytes to the hardware
 // address local, to the socket of their receive queue in the map sockets. What comes by a queue without a socket there goes on
 // to the kernel.
-func program(sockets int, local [6]byte, from netip.AddrPort, ports []uint16, longest int) asm.Instructions {
+func program(sockets int, local [6]byte, from netip.AddrPort, to []netip.AddrPort, longest int) asm.Instructions {
 	udp := offsetUDP6
 	if from.Addr().Is4() {
 		udp = offsetUDP4
@@ -55,11 +56,19 @@ func program(sockets int, local [6]byte, from netip.AddrPort, ports []uint16, lo
 		asm.JLT.Reg(asm.R1, regEnd, pass),
 	}
 	for _, c := range append(toUs(local), conditions(from)...) {
-		p = append(p, c.instructions()...)
+		p = append(p, c.instructions(pass)...)
 	}
-	p = append(p, asm.LoadMem(asm.R1, regFrame, int16(udp+2), asm.Half))
-	for _, port := range ports {
-		p = append(p, asm.JEq.Imm(asm.R1, int32(big16(port)), redirect))
+	for i, t := range to { // one after the other, until one is met
+		next := pass
+		if i+1 < len(to) {
+			next = label(i + 1)
+		}
+		var own asm.Instructions
+		for _, c := range destination(t) {
+			own = append(own, c.instructions(next)...)
+		}
+		own[0] = own[0].WithSymbol(label(i))
+		p = append(append(p, own...), asm.Ja.Label(redirect))
 	}
 	return append(p,
 		asm.Mov.Imm(asm.R0, xdpPass).WithSymbol(pass),
@@ -91,36 +100,62 @@ func toUs(local [6]byte) []condition {
 // conditions are what makes a frame one that holds a whole UDP datagram from an address and port.
 func conditions(from netip.AddrPort) (list []condition) {
 	if from.Addr().Is4() {
-		address := from.Addr().As4()
-		return []condition{
+		list = []condition{
 			{offset: offsetEtherType, size: asm.Half, want: big16(0x0800)},
 			{offset: offsetIP, size: asm.Byte, want: 0x45},                       // version 4, no options
 			{offset: offsetIP + 6, size: asm.Half, mask: big16(0x3fff), want: 0}, // no fragment: neither more to come nor an offset
 			{offset: offsetIP + 9, size: asm.Byte, want: protocolUDP},            // protocol
-			{offset: offsetIP + 12, size: asm.Word, want: native32(address[:])},  // source
-			{offset: offsetUDP4, size: asm.Half, want: big16(from.Port())},       // source port
 		}
+		list = append(list, address(from.Addr(), offsetIP+12)...)
+		return append(list, port(from.Port(), offsetUDP4)...)
 	}
-	address := from.Addr().As16()
 	list = []condition{
 		{offset: offsetEtherType, size: asm.Half, want: big16(0x86dd)},
 		{offset: offsetIP + 6, size: asm.Byte, want: protocolUDP}, // next header
 	}
-	for i := 0; i < len(address); i += 4 {
-		list = append(list, condition{offset: offsetIP + 8 + i, size: asm.Word, want: native32(address[i:])})
-	}
-	return append(list, condition{offset: offsetUDP6, size: asm.Half, want: big16(from.Port())})
+	list = append(list, address(from.Addr(), offsetIP+8)...)
+	return append(list, port(from.Port(), offsetUDP6)...)
 }
 
-// instructions let pass what does not meet the condition.
-func (c condition) instructions() asm.Instructions {
+// destination is what makes a datagram one to an address and port.
+func destination(to netip.AddrPort) []condition {
+	if to.Addr().Is4() {
+		return append(port(to.Port(), offsetUDP4+2), address(to.Addr(), offsetIP+16)...)
+	}
+	return append(port(to.Port(), offsetUDP6+2), address(to.Addr(), offsetIP+24)...)
+}
+
+// address is that an address stands at an offset; nothing, if it is unspecified.
+func address(a netip.Addr, offset int) (list []condition) {
+	if a.IsUnspecified() {
+		return nil
+	}
+	for i, b := 0, a.AsSlice(); i < len(b); i += 4 {
+		list = append(list, condition{offset: offset + i, size: asm.Word, want: native32(b[i:])})
+	}
+	return list
+}
+
+// port is that a port stands at an offset; nothing, if it is 0.
+func port(p uint16, offset int) []condition {
+	if p == 0 {
+		return nil
+	}
+	return []condition{{offset: offset, size: asm.Half, want: big16(p)}}
+}
+
+// label is where the look at destination i begins.
+func label(i int) string { return fmt.Sprintf("destination %d", i) }
+
+// instructions jump to otherwise where the condition is not met.
+func (c condition) instructions(otherwise string) asm.Instructions {
 	p := asm.Instructions{asm.LoadMem(asm.R1, regFrame, int16(c.offset), c.size)}
 	if c.mask != 0 {
 		p = append(p, asm.And.Imm(asm.R1, int32(c.mask)))
 	}
 	return append(p,
 		asm.LoadImm(asm.R2, int64(c.want), asm.DWord), // as an immediate of a jump, 32 bits would be taken for signed
-		asm.JNE.Reg(asm.R1, asm.R2, pass),
+		asm.JNE.Reg(asm.R1, asm.R2, otherwise),
 	)
 }
 

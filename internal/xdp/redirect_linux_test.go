@@ -3,6 +3,7 @@ package xdp
 import (
 	"encoding/binary"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -14,12 +15,12 @@ import (
 
 // verdict is whether the program, run by the kernel on one frame (BPF_PROG_TEST_RUN), redirects it. There is no socket that it could
 // be redirected to; the answer for that case, which is to pass, is changed into one that nothing else gets.
-func verdict(t *testing.T, from netip.AddrPort, ports []uint16, frame []byte) bool {
+func verdict(t *testing.T, from netip.AddrPort, to []netip.AddrPort, frame []byte) bool {
 	t.Helper()
 	sockets, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.XSKMap, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	require.NoError(t, err)
 	defer sockets.Close()
-	instructions := program(sockets.FD(), local, from, ports, 1500)
+	instructions := program(sockets.FD(), local, from, to, 1500)
 	for i := range instructions {
 		if instructions[i].Symbol() == redirect { // the call behind it finds no socket, and answers what R3 says
 			instructions[i+2].Constant = xdpDrop
@@ -47,6 +48,7 @@ func frame4(change func(frame, ip, udp []byte)) []byte {
 	ip[0], ip[9] = 0x45, protocolUDP
 	binary.BigEndian.PutUint16(ip[6:], 0x4000) // do not fragment
 	copy(ip[12:], []byte{198, 51, 100, 200})
+	copy(ip[16:], []byte{203, 0, 113, 129})
 	binary.BigEndian.PutUint16(udp, 6881)
 	binary.BigEndian.PutUint16(udp[2:], 40001)
 	change(f, ip, udp)
@@ -61,6 +63,8 @@ func frame6(change func(frame, ip, udp []byte)) []byte {
 	ip[0], ip[6] = 0x60, protocolUDP
 	address := netip.MustParseAddr("2001:db8::ff80").As16()
 	copy(ip[8:], address[:])
+	address = netip.MustParseAddr("2001:db8:1::f1").As16()
+	copy(ip[24:], address[:])
 	binary.BigEndian.PutUint16(udp, 6881)
 	binary.BigEndian.PutUint16(udp[2:], 40001)
 	change(f, ip, udp)
@@ -69,7 +73,11 @@ func frame6(change func(frame, ip, udp []byte)) []byte {
 
 func TestProgram(t *testing.T) {
 	apart.NeedRoot(t)
-	ports := []uint16{40000, 40001, 65535}
+	anyone := []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0"), netip.MustParseAddrPort("[::]:0")}
+	us := [][]netip.AddrPort{
+		{netip.MustParseAddrPort("0.0.0.0:40000"), netip.MustParseAddrPort("203.0.113.130:40001"), netip.MustParseAddrPort("203.0.113.129:40001"), netip.MustParseAddrPort("0.0.0.0:65535")},
+		{netip.MustParseAddrPort("[::]:40000"), netip.MustParseAddrPort("[2001:db8:1::f2]:40001"), netip.MustParseAddrPort("[2001:db8:1::f1]:40001"), netip.MustParseAddrPort("[::]:65535")},
+	}
 	peers := []netip.AddrPort{netip.MustParseAddrPort("198.51.100.200:6881"), netip.MustParseAddrPort("[2001:db8::ff80]:6881")}
 	both := func(change func(frame, ip, udp []byte)) [][]byte { return [][]byte{frame4(change), frame6(change)} }
 	padded := func(n int) (frames [][]byte) {
@@ -86,6 +94,8 @@ func TestProgram(t *testing.T) {
 		{"answer", both(func(_, _, _ []byte) {}), true},
 		{"to the last port", both(func(_, _, udp []byte) { binary.BigEndian.PutUint16(udp[2:], 65535) }), true},
 		{"to another port", both(func(_, _, udp []byte) { binary.BigEndian.PutUint16(udp[2:], 40002) }), false},
+		{"to another IPv4 address", [][]byte{frame4(func(_, ip, _ []byte) { ip[19]-- })}, false},
+		{"to another IPv6 address", [][]byte{nil, frame6(func(_, ip, _ []byte) { ip[39]-- })}, false},
 		{"from another port", both(func(_, _, udp []byte) { udp[0]++ }), false},
 		{"of another protocol", both(func(f, _, _ []byte) { f[offsetEtherType]++ }), false},
 		{"from another IPv4 address", [][]byte{frame4(func(_, ip, _ []byte) { ip[15]++ })}, false},
@@ -105,7 +115,9 @@ func TestProgram(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for family, frame := range tt.frames {
 				if frame != nil {
-					require.Equal(t, tt.want, verdict(t, peers[family], ports, frame), "%s", peers[family])
+					require.Equal(t, tt.want, verdict(t, peers[family], us[family], frame), "%s", peers[family])
+					anyones := tt.want || strings.HasPrefix(tt.name, "from another")
+					require.Equal(t, anyones, verdict(t, anyone[family], us[family], frame), "from anyone, %s", peers[family])
 				}
 			}
 		})
@@ -120,7 +132,7 @@ func TestRedirectNeedsCapability(t *testing.T) {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var sets [2]unix.CapUserData
 		require.NoError(t, unix.Capset(&header, &sets[0])) // none, of this thread, which ends with the test
-		_, err := Redirect(1, 0, local, netip.MustParseAddrPort("127.0.0.1:1"), []uint16{1}, 1500)
+		_, err := Redirect(1, 0, local, netip.MustParseAddrPort("127.0.0.1:1"), []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}, 1500)
 		require.ErrorIs(t, err, unix.EPERM)
 		require.ErrorContains(t, err, "CAP_NET_ADMIN and CAP_BPF")
 	})

@@ -11,6 +11,6 @@ import (
 )
 
 // Redirect needs Linux.
-func Redirect(int, int, [6]byte, netip.AddrPort, []uint16, int) (io.Closer, error) {
+func Redirect(int, int, [6]byte, netip.AddrPort, []netip.AddrPort, int) (io.Closer, error) {
 	return nil, fmt.Errorf("attach XDP program: %w on %s", errors.ErrUnsupported, runtime.GOOS)
 }
