@@ -86,8 +86,8 @@ func (d *duel) conduct(ctx context.Context) (err error) {
 	return d.record(ctx, d.spec.Slots())
 }
 
-// station starts a null server. Its answers leave by a packet socket, which costs half, and what answers receives by AF_XDP where
-// that can be had, of which a link has one, so that it limits less.
+// station starts a null server. The one that answers does so in the link's driver where that can be had, of which a link has one,
+// or else by a packet socket, which costs half of another: so it limits nobody, or less.
 func (d *duel) station(m generators.Measure, payload string, port uint16) error {
 	spec := d.lab.Spec()
 	addr := netip.AddrPortFrom(spec.ServerAddr4.Addr(), port)

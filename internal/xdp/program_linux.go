@@ -13,9 +13,10 @@ const (
 	protocolUDP = 17 // IPPROTO_UDP
 
 	// Of struct xdp_md.
-	offsetData    = 0
-	offsetDataEnd = 4
-	offsetQueue   = 16 // rx_queue_index
+	offsetData      = 0
+	offsetDataEnd   = 4
+	offsetInterface = 12 // ingress_ifindex
+	offsetQueue     = 16 // rx_queue_index
 
 	// Offsets in a frame without VLAN tag, of IPv4 without options or IPv6 without extension headers: what has any is left to
 	// the kernel.
@@ -36,25 +37,31 @@ const (
 	redirect = "redirect"
 )
 
-// program redirects datagrams from one address and port to some of ours, in frames of no more than longest bytes to the hardware
-// address local, to the socket of their receive queue in the map sockets. What comes by a queue without a socket there goes on
-// to the kernel.
-func program(sockets int, local [6]byte, from netip.AddrPort, to []netip.AddrPort, longest int) asm.Instructions {
-	udp := offsetUDP6
-	if from.Addr().Is4() {
-		udp = offsetUDP4
-	}
-	p := asm.Instructions{
+// begin loads the frame, and lets pass what is shorter than headers, which is as much as the verifier allows to be looked at.
+func begin(headers int) asm.Instructions {
+	return asm.Instructions{
 		asm.Mov.Reg(regContext, asm.R1),
 		asm.LoadMem(regFrame, regContext, offsetData, asm.Word),
 		asm.LoadMem(regEnd, regContext, offsetDataEnd, asm.Word),
 		asm.Mov.Reg(asm.R1, regFrame),
-		asm.Add.Imm(asm.R1, int32(udp+sizeUDP)),
-		asm.JGT.Reg(asm.R1, regEnd, pass), // shorter than its headers; the verifier insists
+		asm.Add.Imm(asm.R1, int32(headers)),
+		asm.JGT.Reg(asm.R1, regEnd, pass),
+	}
+}
+
+// redirector redirects datagrams from one address and port to some of ours, in frames of no more than longest bytes to the
+// hardware address local, to the socket of their receive queue in the map sockets. What comes by a queue without a socket there
+// goes on to the kernel.
+func redirector(sockets int, local [6]byte, from netip.AddrPort, to []netip.AddrPort, longest int) asm.Instructions {
+	udp := offsetUDP6
+	if from.Addr().Is4() {
+		udp = offsetUDP4
+	}
+	p := append(begin(udp+sizeUDP),
 		asm.Mov.Reg(asm.R1, regFrame),
 		asm.Add.Imm(asm.R1, int32(longest)),
 		asm.JLT.Reg(asm.R1, regEnd, pass),
-	}
+	)
 	for _, c := range append(toUs(local), conditions(from)...) {
 		p = append(p, c.instructions(pass)...)
 	}

@@ -20,7 +20,7 @@ func verdict(t *testing.T, from netip.AddrPort, to []netip.AddrPort, frame []byt
 	sockets, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.XSKMap, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	require.NoError(t, err)
 	defer sockets.Close()
-	instructions := program(sockets.FD(), local, from, to, 1500)
+	instructions := redirector(sockets.FD(), local, from, to, 1500)
 	for i := range instructions {
 		if instructions[i].Symbol() == redirect { // the call behind it finds no socket, and answers what R3 says
 			instructions[i+2].Constant = xdpDrop
@@ -71,7 +71,7 @@ func frame6(change func(frame, ip, udp []byte)) []byte {
 	return f
 }
 
-func TestProgram(t *testing.T) {
+func TestRedirector(t *testing.T) {
 	apart.NeedRoot(t)
 	anyone := []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0"), netip.MustParseAddrPort("[::]:0")}
 	us := [][]netip.AddrPort{

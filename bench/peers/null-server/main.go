@@ -8,8 +8,9 @@
 // With --batch 1 there is a system call for each datagram, which shows what batching buys. With --payload dns it sends DNS
 // queries back as responses without an answer, and with --payload none it answers nothing: what a generator can do at most
 // is measured against these. With --packet-to the answers leave by a packet socket, towards the one neighbour who asks, or
-// is the way to all who ask: for half of the CPU time, so that the server is less of a limit; with --xdp, where that can be had,
-// queries are received past the kernel's UDP and IP, too, with the same intent.
+// is the way to all who ask: for half of the CPU time, so that the server is less of a limit. With --xdp DNS queries over IPv4 are
+// answered by the kernel, in a program at the link's driver that is towards that neighbour, where that can be had: so the server
+// is no limit at all, and what it sends costs the receiver no more than what a network card delivers.
 //
 // With --burn, which is for measurements that are themselves put to the test, it wastes a known amount of work for each
 // answer (package burn), from SIGUSR1 on and until SIGUSR2: one process is both sides of a comparison.
@@ -51,7 +52,7 @@ func run(args []string, stderr io.Writer) error {
 	nodes := flags.Int("nodes", 8, "`N` nodes in a reply to find_node or get_peers, 0 to 8")
 	payload := flags.String("payload", "dht", "what to answer: `PAYLOAD` dht, dns or none")
 	to := flags.String("packet-to", "", "answer through a packet socket, towards `ADDR`; needs CAP_NET_RAW")
-	receive := flags.Bool("xdp", false, "with --packet-to, receive by AF_XDP where that can be had; needs root")
+	reflect := flags.Bool("xdp", false, "with --packet-to and --payload dns, answer in the link's driver where that can be had; needs root")
 	priority := flags.String("priority", "auto", "`CLASS` of the thread that answers: normal, or auto, which is SCHED_RR where we may")
 	var waste waste
 	flags.Var(&waste.each, "burn", "waste so much processor `TIME` for each answer, or turns of a loop as in 800x, between SIGUSR1 and SIGUSR2")
@@ -59,7 +60,7 @@ func run(args []string, stderr io.Writer) error {
 		return err
 	}
 	answer := answers(*payload, *nodes)
-	if flags.NArg() != 1 || *receive && *to == "" || *batch < 1 || *batch > 1024 || *nodes < 0 || *nodes > 8 || answer == nil {
+	if flags.NArg() != 1 || *reflect && (*to == "" || *payload != "dns") || *batch < 1 || *batch > 1024 || *nodes < 0 || *nodes > 8 || answer == nil {
 		return errors.New("want null-server [--batch 1..1024] [--nodes 0..8] [--payload dht|dns|none] [--packet-to ADDR [--xdp]] [--priority auto|normal] ADDR:PORT")
 	}
 	addr, err := netip.ParseAddrPort(flags.Arg(0))
@@ -72,9 +73,16 @@ func run(args []string, stderr io.Writer) error {
 	if *priority != "normal" {
 		_, _ = pin.Realtime() // where we may
 	}
-	transport, err := open(addr, *to, *receive, stderr, udp.Options{Batch: *batch, ReceiveBuffer: 2 << 20, SendBuffer: 2 << 20})
+	transport, link, err := open(addr, *to, udp.Options{Batch: *batch, ReceiveBuffer: 2 << 20, SendBuffer: 2 << 20})
 	if err != nil {
 		return err
+	}
+	if *reflect {
+		if program, err := xdp.ReflectDNS(link.Interface, link.Local, addr); err != nil {
+			fmt.Fprintln(stderr, "null-server: answers by a socket:", err)
+		} else {
+			defer program.Close() // it keeps nothing
+		}
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
@@ -88,34 +96,25 @@ func run(args []string, stderr io.Writer) error {
 	return errors.Join(serve(transport, *batch, answer, &waste, ended), transport.Close())
 }
 
-// open opens the socket on addr. With a neighbour given, answers go to it past the kernel's UDP and IP, and with receive set
-// queries come past it.
-func open(addr netip.AddrPort, neighbour string, receive bool, stderr io.Writer, o udp.Options) (udp.Transport, error) {
+// open opens the socket on addr. With a neighbour given, answers go to it past the kernel's UDP and IP, out of the link.
+func open(addr netip.AddrPort, neighbour string, o udp.Options) (t udp.Transport, link udp.Hop, err error) {
 	listen := []netip.AddrPort{addr}
 	if neighbour == "" {
-		return udp.OpenMmsg(listen, o)
+		t, err = udp.OpenMmsg(listen, o)
+		return t, link, err
 	}
 	ip, err := netip.ParseAddr(neighbour)
 	if err != nil {
-		return nil, fmt.Errorf("--packet-to: %w", err)
+		return nil, link, fmt.Errorf("--packet-to: %w", err)
 	}
 	const discard = 9 // the port that takes what is only there to have the neighbour found (RFC 863)
 	hop, err := nexthop.Find(context.Background(), netip.AddrPortFrom(ip, discard))
 	if err != nil {
-		return nil, fmt.Errorf("--packet-to: %w", err)
+		return nil, link, fmt.Errorf("--packet-to: %w", err)
 	}
-	if receive {
-		anybody := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-		if addr.Addr().Is6() {
-			anybody = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
-		}
-		t, err := udp.OpenXDP(listen, udp.Hop(hop), anybody, xdp.Redirect, o)
-		if err == nil {
-			return t, nil
-		}
-		fmt.Fprintln(stderr, "null-server: receives by a socket:", err)
-	}
-	return udp.OpenPacket(listen, udp.Hop(hop), o)
+	link = udp.Hop(hop)
+	t, err = udp.OpenPacket(listen, link, o)
+	return t, link, err
 }
 
 // waste is what each answer costs besides, while it is on.
