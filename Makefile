@@ -87,7 +87,7 @@ bench-generators: all
 bench-regress: all
 	bin/bench regress $(if $(BASE),--base $(BASE)) $(REGRESS)
 
-# Do the measurements find a slow-down that is known to be there, and none where there is none? Three quarters of an hour.
+# Do the measurements find a slow-down that is known to be there, and none where there is none? Two hours.
 # REPS are the repetitions of each self-test. make bench-noise says how long slices should be on this machine.
 REPS ?= 20
 .PHONY: bench-selftest bench-noise burn-programs

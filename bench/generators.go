@@ -35,7 +35,8 @@ func generatorsCommand() *cobra.Command {
 		Short: "Compare load generators on one core: loadgen's ways to send, and dnsperf",
 		Long: `generators measures how many DNS queries a second each generator sends, and gets answered, on one core of the lab, the
 receive work of its interface included, against a server on the other core that does nothing but send datagrams back.
-Needs root, and takes seven minutes; --quick is a first answer in one. dnsperf is left out where it is not installed.
+Needs root, and takes five minutes; --quick is a first answer in half a
+minute. dnsperf is left out where it is not installed, and loadgen's --io xdp where it cannot be had.
 
 Progress goes to standard error, the result to standard output, and all of it to DIR: generators.jsonl (raw), summary.json
 and report.md. An interrupted run keeps the trials it has made: see bench report.`,
@@ -47,7 +48,7 @@ and report.md. An interrupted run keeps the trials it has made: see bench report
 	f := cmd.Flags()
 	f.SortFlags = false
 	full := generators.Full()
-	f.BoolVar(&o.quick, "quick", false, "a minute: fewer and shorter blocks")
+	f.BoolVar(&o.quick, "quick", false, "half a minute: fewer and shorter blocks")
 	f.StringVar(&o.out, "out", "", "`DIR` for records and report, which must not hold records yet (default out/generators-DATE-TIME)")
 	f.StringVar(&o.names, "generators", "", "`LIST` of "+strings.Join(generators.Names(), ",")+" (default all; mmsg and control, which is mmsg again, are always there)")
 	f.IntVar(&o.blocks, "blocks", 0, fmt.Sprintf("`N` blocks, each measuring everything once (default %d, with --quick %d)", full.Blocks, generators.Quick().Blocks))

@@ -34,6 +34,8 @@ func TestGenerators(t *testing.T) {
 	require.NoError(t, err)
 	_, err = exec.LookPath("dnsperf")
 	require.Equal(t, err != nil, len(run.Header.Missing) == 1, "dnsperf is measured where it is installed")
+	require.Contains(t, run.Header.Spec.Names, generators.XDP)
+	require.Contains(t, run.Header.Notes, "the server that answers does so in its link's driver (XDP)")
 	require.Len(t, run.Trials, len(run.Header.Spec.Slots()))
 	require.Contains(t, run.Header.Versions["loadgen"], "loadgen ")
 	for _, trial := range run.Trials {

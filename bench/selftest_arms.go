@@ -32,8 +32,8 @@ type armSelfTest struct {
 	progress     *progress
 }
 
-// selfTestSpec is the plan of one repetition: a quick run, of less than two minutes at the default number of blocks. What so many can tell
-// is simulated in the tests of package report.
+// selfTestSpec is the plan of one repetition: a quick run, of a minute and a half at the default number of blocks. What half as
+// many can tell is simulated in the tests of package report.
 func selfTestSpec(blocks int, seed uint64) plan.Spec {
 	spec := plan.Quick()
 	spec.Seed, spec.Blocks, spec.Patterns = seed, blocks, []plan.Pattern{plan.Few}

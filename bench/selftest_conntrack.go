@@ -14,7 +14,7 @@ import (
 // What the self-test of "bench conntrack" does unless it is told otherwise.
 const (
 	selfTestReps   = 20
-	selfTestBlocks = 80
+	selfTestBlocks = 60
 	selfTestShare  = 0.10
 )
 

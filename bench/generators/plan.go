@@ -45,16 +45,16 @@ type Spec struct {
 	Duration time.Duration `json:"duration_ns"`
 }
 
-// Full is the run to quote, of seven minutes. The window is half of what a veth's ring holds, so that a closed loop
+// Full is the run to quote, of five minutes. The window is half of what a veth's ring holds, so that a closed loop
 // loses nothing: after a loss dnsperf goes on for as long as it waits, and that would be charged to it.
 func Full() Spec {
 	return Spec{Blocks: 16, Names: Names(), Flows: 60_000, Window: 128, Duration: time.Second}
 }
 
-// Quick is the run for a first answer, of a minute, and as many blocks as an interval takes.
+// Quick is the run for a first answer, of half a minute, and as many blocks as an interval takes.
 func Quick() Spec {
 	s := Full()
-	s.Blocks, s.Duration = rules.MinPairs, 200*time.Millisecond
+	s.Blocks, s.Duration = rules.MinPairs, 250*time.Millisecond
 	return s
 }
 
@@ -100,7 +100,7 @@ func (s Spec) Slots() (slots []Slot) {
 }
 
 // perTrial is what a trial costs besides its own time: the generator's start, and its wait for the last answers.
-const perTrial = 500 * time.Millisecond
+const perTrial = 100 * time.Millisecond
 
 // Estimate is how long the trials take.
 func (s Spec) Estimate() time.Duration {

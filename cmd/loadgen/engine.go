@@ -104,8 +104,7 @@ func (e *engine) halt() {
 	e.transport.Wake()
 }
 
-// idleTurn bounds the wait between trials. Nothing is due then; but of thousands of trials one never began, as if a wake-up had
-// been lost, and so such a one would cost a second and not the run.
+// idleTurn bounds the wait between trials, in which nothing is due: so that a wake-up that is lost costs a second, and not the run.
 const idleTurn = time.Second
 
 // idle answers the target's queries between trials, so that it does not take the flows for dead. It

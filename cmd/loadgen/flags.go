@@ -101,7 +101,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.Float64Var(&c.zipf, "zipf", 0, "Zipf exponent of the info_hashes' popularity; 0: all alike")
 	f.Uint64Var(&c.seed, "seed", 1, "of all that is random")
 	f.Var(&c.cpus, "cpu", "run on these processors only, as in 0,2-3")
-	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; packet: batched, past the kernel's UDP and IP on the way out, Linux, needs CAP_NET_RAW; xdp: and on the way in, one thread, needs root; net: portable, one system call a datagram, a socket a flow")
+	f.StringVar(&c.io, "io", defaultIO, "mmsg: batched, Linux; packet: batched, past the kernel's UDP and IP on the way out, Linux, needs CAP_NET_RAW; xdp: on the way in as well, one thread, needs root or CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF; net: portable, one system call a datagram, a socket a flow")
 	f.StringVar(&c.json, "json", "", "write the result as JSON to this file; -: to standard output, instead of the summary")
 	f.StringVar(&c.hdr, "hdr", "", "write HdrHistogram data to this file; .hgrm: percentiles, else an interval log")
 	f.StringVar(&c.csv, "csv", "", "write a row for each second, each part of --profile and the whole to this file; -: to standard output")

@@ -19,5 +19,5 @@ type Hop struct {
 
 // Redirect begins to redirect UDP datagrams from the address and port from to any of our addresses and ports to, whole ones in
 // frames of at most longest bytes to the hardware address local, to an AF_XDP socket that is bound to the first receive queue
-// of an interface. An unspecified address is any of its family, and a source port of 0 is any. Closing ends that.
+// of an interface. An unspecified address among to is any of its family. Closing ends that.
 type Redirect func(ifindex, socket int, local [6]byte, from netip.AddrPort, to []netip.AddrPort, longest int) (io.Closer, error)

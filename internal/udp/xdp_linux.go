@@ -21,7 +21,7 @@ type xdp struct {
 	*packet
 	rx    *rxRing
 	steer io.Closer
-	from  netip.AddrPort // whom all that is in the ring comes from, or unspecified: anybody
+	from  netip.AddrPort // whom all that is in the ring comes from
 	last  int            // the socket that the last frame of the ring was for
 	fed   int            // datagrams out of the ring since the sockets had a look
 	drops uint64         // of the ring, when it was closed
@@ -30,8 +30,8 @@ type xdp struct {
 // OpenXDP is OpenPacket, but that what comes from the target through the hop's link does not pass the kernel's UDP and IP
 // either, nor this machine's firewall and connection tracking. What redirect leaves to the kernel arrives all the same,
 // through the sockets: fragments, what comes by another queue of the link, or from anybody else. A checksum of UDP that is
-// wrong is found by the kernel only. A target that is unspecified, with port 0, is anybody. The sockets must be of its family,
-// and what is needed is what OpenPacket needs, and redirect.
+// wrong is found by the kernel only. The sockets must be of the target's family, and what is needed is what OpenPacket needs, and
+// redirect.
 //
 // No system call moves what comes out of the ring, so Stats.ReceiveCalls does not count it.
 func OpenXDP(listen []netip.AddrPort, hop Hop, target netip.AddrPort, redirect Redirect, o Options) (Transport, error) {

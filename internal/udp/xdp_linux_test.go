@@ -2,6 +2,7 @@ package udp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -85,6 +86,58 @@ func TestXDPFragments(t *testing.T) {
 		require.Equal(t, long, receive(t, client, NewLongInbox(0, len(long)), 1)[0].payload)
 		require.EqualValues(t, 1, client.Stats().ReceiveCalls)
 	})
+}
+
+// A datagram that says to be longer than its frame, or shorter than its header, is none.
+func TestXDPOpen(t *testing.T) {
+	target := netip.MustParseAddrPort("198.51.100.1:53")
+	x := &xdp{
+		packet: &packet{mmsg: &mmsg{sockets: []*socket{
+			{is4: true, local: netip.MustParseAddrPort("198.51.100.2:4000")},
+			{is4: true, wildcard: true, local: netip.MustParseAddrPort("0.0.0.0:4001")},
+		}}},
+		from: target,
+	}
+	frame := func(to string, length int) []byte {
+		f, at := make([]byte, 100), netip.MustParseAddrPort(to)
+		from := target.Addr().As4()
+		copy(f[ethernetSize+12:], from[:])
+		copy(f[ethernetSize+16:], at.Addr().AsSlice())
+		udp := f[ethernetSize+ip4Size:]
+		binary.BigEndian.PutUint16(udp, target.Port())
+		binary.BigEndian.PutUint16(udp[2:], at.Port())
+		binary.BigEndian.PutUint16(udp[4:], uint16(length))
+		return f
+	}
+	const whole = 100 - ethernetSize - ip4Size
+	for _, tt := range []struct {
+		to     string
+		length int
+		socket int // -1: none
+	}{
+		{"198.51.100.2:4000", whole, 0},
+		{"198.51.100.2:4000", udpSize, 0},
+		{"198.51.100.3:4001", whole, 1},
+		{"198.51.100.3:4001", whole - 9, 1},
+		{"198.51.100.3:4001", whole + 1, -1},
+		{"198.51.100.3:4001", udpSize - 1, -1},
+		{"198.51.100.3:4000", whole, -1}, // bound to another address
+		{"198.51.100.2:4002", whole, -1},
+	} {
+		d, ok := x.open(frame(tt.to, tt.length))
+		require.Equal(t, tt.socket >= 0, ok, "%+v", tt)
+		if !ok {
+			continue
+		}
+		require.Equal(t, tt.socket, d.socket)
+		require.Equal(t, target, d.source)
+		require.Len(t, d.payload, tt.length-udpSize)
+		if tt.socket == 1 {
+			require.Equal(t, netip.MustParseAddrPort(tt.to).Addr(), d.local)
+		} else {
+			require.False(t, d.local.IsValid(), "not asked for")
+		}
+	}
 }
 
 // Frames that find the ring full are drops, and the ring goes on afterwards, round and round.

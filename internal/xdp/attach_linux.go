@@ -39,7 +39,7 @@ func (a *attachment) attach(ifindex int) (err error) {
 	options.Flags = link.XDPGenericMode // which the kernel takes by itself only where the driver knows nothing of XDP
 	var again error
 	if a.link, again = link.AttachXDP(options); again != nil {
-		return errors.Join(err, again)
+		return fmt.Errorf("%w; behind the driver: %w", err, again)
 	}
 	return nil
 }

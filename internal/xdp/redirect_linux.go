@@ -9,8 +9,8 @@ import (
 
 // Redirect attaches to the interface a program that redirects the UDP datagrams which come from the address and port from to
 // one of the addresses and ports to, by the interface's first receive queue and in frames of no more than longest bytes to the
-// hardware address local, to an AF_XDP socket that is bound to that queue. An unspecified address is any of its family, and a
-// source port of 0 is any. Where the driver cannot run it, as with a long MTU, or refuses to, the kernel runs it right behind
+// hardware address local, to an AF_XDP socket that is bound to that queue. An unspecified address among to is any of its
+// family. Where the driver cannot run it, as with a long MTU, or refuses to, the kernel runs it right behind
 // the driver, which is slower. Closing ends it. An interface has one program at a time: errors.Is finds unix.EBUSY if there is
 // one already.
 func Redirect(ifindex, socket int, local [6]byte, from netip.AddrPort, to []netip.AddrPort, longest int) (io.Closer, error) {

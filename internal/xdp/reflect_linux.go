@@ -18,8 +18,8 @@ const (
 // from, as responses without an answer, before the kernel's IP sees them: a server that does next to nothing. Responses have no
 // UDP checksum, which IPv4 allows (RFC 768). All else goes on to the kernel. As with [Redirect], closing ends it.
 func ReflectDNS(ifindex int, local [6]byte, to netip.AddrPort) (io.Closer, error) {
-	if !to.Addr().Is4() {
-		return nil, fmt.Errorf("reflect DNS queries to %v: over IPv4 only, as IPv6 wants checksums", to)
+	if !to.Addr().Is4() || to.Port() == 0 {
+		return nil, fmt.Errorf("reflect DNS queries to %v: to a port over IPv4 only, as IPv6 wants checksums", to)
 	}
 	a := &attachment{}
 	if err := a.open(ifindex, reflector(local, to)); err != nil {
@@ -59,8 +59,8 @@ func reflector(local [6]byte, to netip.AddrPort) asm.Instructions {
 		)
 	}
 	return append(p,
-		// Out of the link that it came by, as if it came by another: XDP_TX would do, but through a veth it arrives only where the
-		// other end has an XDP program too (veth_xdp_flush, drivers/net/veth.c).
+		// Out of the link that it came by, as if it came by another: through a veth that arrives where the other end has GRO or an XDP
+		// program, and XDP_TX only where it has the latter (veth_ndo_xdp_xmit and veth_xdp_flush, drivers/net/veth.c).
 		asm.LoadMem(asm.R1, regContext, offsetInterface, asm.Word),
 		asm.Mov.Imm(asm.R2, 0),
 		asm.FnRedirect.Call(),

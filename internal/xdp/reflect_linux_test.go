@@ -64,5 +64,5 @@ func TestReflector(t *testing.T) {
 		require.Equal(t, frame, out, name)
 	}
 	_, err = ReflectDNS(1, local, netip.MustParseAddrPort("[::1]:53"))
-	require.ErrorContains(t, err, "over IPv4 only")
+	require.ErrorContains(t, err, "to a port over IPv4 only")
 }

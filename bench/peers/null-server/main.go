@@ -10,7 +10,7 @@
 // is measured against these. With --packet-to the answers leave by a packet socket, towards the one neighbour who asks, or
 // is the way to all who ask: for half of the CPU time, so that the server is less of a limit. With --xdp DNS queries over IPv4 are
 // answered by the kernel, in a program at the link's driver that is towards that neighbour, where that can be had: so the server
-// is no limit at all, and what it sends costs the receiver no more than what a network card delivers.
+// is hardly a limit, and what it sends costs the receiver about what a network card's frames do.
 //
 // With --burn, which is for measurements that are themselves put to the test, it wastes a known amount of work for each
 // answer (package burn), from SIGUSR1 on and until SIGUSR2: one process is both sides of a comparison.
@@ -60,7 +60,7 @@ func run(args []string, stderr io.Writer) error {
 		return err
 	}
 	answer := answers(*payload, *nodes)
-	if flags.NArg() != 1 || *reflect && (*to == "" || *payload != "dns") || *batch < 1 || *batch > 1024 || *nodes < 0 || *nodes > 8 || answer == nil {
+	if flags.NArg() != 1 || *reflect && (*to == "" || *payload != "dns" || waste.each != (burn.Burner{})) || *batch < 1 || *batch > 1024 || *nodes < 0 || *nodes > 8 || answer == nil {
 		return errors.New("want null-server [--batch 1..1024] [--nodes 0..8] [--payload dht|dns|none] [--packet-to ADDR [--xdp]] [--priority auto|normal] ADDR:PORT")
 	}
 	addr, err := netip.ParseAddrPort(flags.Arg(0))
@@ -78,7 +78,7 @@ func run(args []string, stderr io.Writer) error {
 		return err
 	}
 	if *reflect {
-		if program, err := xdp.ReflectDNS(link.Interface, link.Local, addr); err != nil {
+		if program, err := xdp.ReflectDNS(link.Interface, link.Local, transport.Local()[0]); err != nil {
 			fmt.Fprintln(stderr, "null-server: answers by a socket:", err)
 		} else {
 			defer program.Close() // it keeps nothing
