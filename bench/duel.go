@@ -80,6 +80,9 @@ func (d *duel) conduct(ctx context.Context) (err error) {
 	if err := d.awaitAnswer(ctx); err != nil {
 		return err
 	}
+	if err := d.noteResponder(ctx); err != nil {
+		return err
+	}
 	if err := d.tryXDP(ctx); err != nil {
 		return err
 	}
@@ -131,12 +134,8 @@ func (d *duel) awaitAnswer(ctx context.Context) error {
 	spec.Duration, spec.Window = 100*time.Millisecond, 1
 	for give := time.Now().Add(readyTimeout); ; {
 		t, err := d.trial(ctx, spec, generators.Slot{Generator: generators.Mmsg, Measure: generators.Answers})
-		if err != nil {
+		if err != nil || t.Answered > 0 {
 			return err
-		}
-		if t.Answered > 0 {
-			d.noteResponder(t)
-			return nil
 		}
 		if time.Now().After(give) {
 			return fmt.Errorf("%s has not answered for %v: %s", d.null, readyTimeout, t.Problem)
@@ -144,14 +143,21 @@ func (d *duel) awaitAnswer(ctx context.Context) error {
 	}
 }
 
-// noteResponder says who answers: with a process that does, the limit is another.
-func (d *duel) noteResponder(t generators.Trial) {
-	const cheapest = 100 // ns of a process for an answer: no system call takes less
+// noteResponder says who answers: with a process that does, the limit is another. It asks once the server has started.
+func (d *duel) noteResponder(ctx context.Context) error {
+	spec := d.spec
+	spec.Duration = 100 * time.Millisecond
+	t, err := d.trial(ctx, spec, generators.Slot{Generator: generators.Mmsg, Measure: generators.Answers})
+	if err != nil {
+		return err
+	}
+	const cheapest = 300 // ns of a process for an answer: half of what batches of system calls take
 	if t.Server < cheapest*int64(t.Answered) {
 		d.notes = append(d.notes, "the server that answers does so in its link's driver (XDP)")
-		return
+		return nil
 	}
 	d.notes = append(d.notes, "the server that answers does so by sockets, as there is no XDP to be had: it may be the limit")
+	return nil
 }
 
 // tryXDP leaves loadgen's --io xdp out where it cannot be had, unless it was asked for by name: it takes more of a kernel than
