@@ -176,7 +176,7 @@ func (d *duel) tryXDP(ctx context.Context) error {
 	}
 	d.notes = append(d.notes, "loadgen --io xdp is left out: "+problem)
 	d.progress.warn(d.notes)
-	d.spec.Names = slices.DeleteFunc(slices.Clone(d.spec.Names), func(name string) bool { return name == generators.XDP })
+	d.spec = d.spec.Without(generators.XDP)
 	d.progress.begin("block", d.spec.Blocks, len(d.spec.Slots()), d.spec.Estimate(), 0)
 	return nil
 }

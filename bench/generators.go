@@ -121,7 +121,7 @@ func (o *generatorsOptions) run(cmd *cobra.Command) error {
 			return usagef("--generators: dnsperf is not installed: make install-peers has it")
 		}
 		d.missing = []string{generators.Dnsperf}
-		d.spec.Names = slices.DeleteFunc(spec.Names, func(name string) bool { return name == generators.Dnsperf })
+		d.spec = spec.Without(generators.Dnsperf)
 	}
 	d.progress = newProgress(cmd.ErrOrStderr(), d.spec.Blocks, len(d.spec.Slots()), d.spec.Estimate())
 	if err := d.conduct(cmd.Context()); err != nil {

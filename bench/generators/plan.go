@@ -72,6 +72,12 @@ func ParseNames(list string) ([]string, error) {
 	return slices.DeleteFunc(Names(), func(name string) bool { return !asked[name] }), nil
 }
 
+// Without is s without a generator.
+func (s Spec) Without(generator string) Spec {
+	s.Names = slices.DeleteFunc(slices.Clone(s.Names), func(name string) bool { return name == generator })
+	return s
+}
+
 // Slot is the place of a trial in a run.
 type Slot struct {
 	Block     int

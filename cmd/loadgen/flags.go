@@ -114,7 +114,7 @@ func (c *config) register(cmd *cobra.Command) {
 	f.Var(&c.payload, "payload", "what to send: "+payloadForms)
 	f.IntVar(&c.replyAt, "reply-at", 0, "with --payload hex: offset of the four bytes of {seq} in the reply (default as in the query)")
 	f.BoolVar(&c.control, "control", false, "read trials from standard input, one JSON object a line")
-	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions([]string{ioMmsg, ioPacket, ioXDP, ioNet}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("io", cobra.FixedCompletions(ioWays, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("payload", cobra.FixedCompletions([]string{"dht", "bep15", "dns:", "hex:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	_ = cmd.RegisterFlagCompletionFunc("mix", cobra.FixedCompletions([]string{defaultMix}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("arrivals", cobra.FixedCompletions([]string{"constant", "poisson"}, cobra.ShellCompDirectiveNoFileComp))
@@ -137,7 +137,7 @@ func (c *config) check(given func(flag string) bool) error {
 		return err
 	}
 	switch {
-	case !slices.Contains([]string{ioMmsg, ioPacket, ioXDP, ioNet}, c.io):
+	case !slices.Contains(ioWays, c.io):
 		return fmt.Errorf("--io %q: must be mmsg, packet, xdp or net", c.io)
 	case c.io == ioXDP && c.part.threads() > 1:
 		return fmt.Errorf("--threads %d: --io xdp has one thread, as an interface has one XDP program: use --io packet", c.part.threads())

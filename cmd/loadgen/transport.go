@@ -18,6 +18,8 @@ const (
 	ioNet    = "net"
 )
 
+var ioWays = []string{ioMmsg, ioPacket, ioXDP, ioNet}
+
 // oneSocketManyAddresses says whether a socket can send from many addresses.
 func oneSocketManyAddresses(io string) bool { return io != ioNet }
 

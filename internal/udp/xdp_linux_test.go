@@ -26,13 +26,18 @@ func onXDPPair(t *testing.T, name string, test func(t *testing.T, p packetPair))
 	})
 }
 
+// homeOf is where the client's first socket is reached.
+func homeOf(family int, client Transport) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParsePrefix(packetClient[family]).Addr(), client.Local()[0].Port())
+}
+
 // What the program leaves to the kernel arrives all the same, through the sockets: datagrams of others, and fragments, which
 // only the kernel puts together. They get their turn while the ring is never empty.
 func TestXDPLeavesTheRest(t *testing.T) {
 	for family, name := range families {
 		onXDPPair(t, name, func(t *testing.T, p packetPair) {
 			client, server, to := p.open(family, 1)
-			home := netip.AddrPortFrom(netip.MustParsePrefix(packetClient[family]).Addr(), client.Local()[0].Port())
+			home := homeOf(family, client)
 			long := strings.Repeat("long", 1000)
 			var other netip.AddrPort
 			p.server(func() {
@@ -78,7 +83,7 @@ func TestXDPLeavesTheRest(t *testing.T) {
 func TestXDPFragments(t *testing.T) {
 	onXDPPair(t, "IPv4", func(t *testing.T, p packetPair) {
 		client, server, _ := p.open(0, 1)
-		home := netip.AddrPortFrom(netip.MustParsePrefix(packetClient[0]).Addr(), client.Local()[0].Port())
+		home := homeOf(0, client)
 		fd := server.(*mmsg).sockets[0].fd
 		require.NoError(t, unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT))
 		long := bytes.Repeat([]byte("long"), 1000)
@@ -144,7 +149,7 @@ func TestXDPOpen(t *testing.T) {
 func TestXDPRingFull(t *testing.T) {
 	onXDPPair(t, "IPv4", func(t *testing.T, p packetPair) {
 		client, server, _ := p.open(0, 1)
-		home := netip.AddrPortFrom(netip.MustParsePrefix(packetClient[0]).Addr(), client.Local()[0].Port())
+		home := homeOf(0, client)
 		const burst = 64
 		sent := 0
 		for end := time.Now().Add(patienceOfTests); client.Stats().BufferDrops == 0; sent += burst {
@@ -174,7 +179,7 @@ func TestXDPRingFull(t *testing.T) {
 func TestXDPWaits(t *testing.T) {
 	onXDPPair(t, "IPv4", func(t *testing.T, p packetPair) {
 		client, server, _ := p.open(0, 1)
-		home := netip.AddrPortFrom(netip.MustParsePrefix(packetClient[0]).Addr(), client.Local()[0].Port())
+		home := homeOf(0, client)
 		in := NewInbox(0)
 		for _, d := range []time.Duration{0, time.Millisecond, 2 * nap} {
 			n, err := client.Receive(in, d)
@@ -207,20 +212,10 @@ func TestXDPWaits(t *testing.T) {
 func TestXDPDoesNotAllocate(t *testing.T) {
 	onXDPPair(t, "IPv4", func(t *testing.T, p packetPair) {
 		client, server, _ := p.open(0, 1)
-		home := netip.AddrPortFrom(netip.MustParsePrefix(packetClient[0]).Addr(), client.Local()[0].Port())
+		home := homeOf(0, client)
 		in, out := NewInbox(0), NewOutbox(0)
 		require.Zero(t, testing.AllocsPerRun(20, func() {
-			for !out.Full() {
-				out.Add(append(out.Buffer(), "answer"...), home, netip.Addr{})
-			}
-			server.Send(out, 0)
-			for n := 0; n < 64; {
-				k, err := client.Receive(in, patienceOfTests)
-				if err != nil || k == 0 {
-					t.Fatal(err)
-				}
-				n += k
-			}
+			moveBatch(t, server, client, home, in, out)
 		}))
 	})
 }
